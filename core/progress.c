@@ -1,0 +1,90 @@
+#include "core/progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static cv_progress_mode g_mode = CV_PROGRESS_OFF;
+static int g_shown; /* a live line is on the screen */
+
+/* What stderr is for whoever started us: our own, or mpirun's. */
+static int parent_stderr_is_terminal(void)
+{
+    char link[64], target[256];
+    snprintf(link, sizeof link, "/proc/%d/fd/2", (int)getppid());
+    ssize_t n = readlink(link, target, sizeof target - 1);
+    if (n <= 0)
+        return 0;
+    target[n] = '\0';
+    return strncmp(target, "/dev/pts/", 9) == 0 ||
+           strncmp(target, "/dev/tty", 8) == 0;
+}
+
+static int under_mpirun(void)
+{
+    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_SIZE") ||
+           getenv("PMIX_RANK");
+}
+
+cv_progress_mode cv_progress_init(cv_progress_mode mode)
+{
+    if (mode == CV_PROGRESS_AUTO) {
+        const char *term = getenv("TERM");
+        int dumb = term && strcmp(term, "dumb") == 0;
+        int tty = under_mpirun() ? parent_stderr_is_terminal() : isatty(2);
+        mode = tty && !dumb ? CV_PROGRESS_LIVE : CV_PROGRESS_LOG;
+    }
+    g_mode = mode;
+    return mode;
+}
+
+void cv_progress_tick(const char *text)
+{
+    if (g_mode != CV_PROGRESS_LIVE)
+        return;
+    fprintf(stderr, "\r%.200s\033[K", text);
+    fflush(stderr);
+    g_shown = 1;
+}
+
+void cv_progress_show(const char *text)
+{
+    if (g_mode == CV_PROGRESS_LIVE) {
+        cv_progress_tick(text);
+    } else if (g_mode == CV_PROGRESS_LOG) {
+        fprintf(stderr, "%s\n", text);
+        fflush(stderr);
+    }
+}
+
+void cv_progress_clear(void)
+{
+    if (!g_shown)
+        return;
+    fprintf(stderr, "\r\033[K");
+    fflush(stderr);
+    g_shown = 0;
+}
+
+void cv_progress_end(void)
+{
+    if (!g_shown)
+        return;
+    fprintf(stderr, "\n");
+    fflush(stderr);
+    g_shown = 0;
+}
+
+void cv_format_seconds(char *out, int size, double seconds)
+{
+    long s = (long)(seconds + 0.5);
+    if (seconds < 60.0)
+        snprintf(out, (size_t)size, "%.1f s", seconds);
+    else if (s < 3600)
+        snprintf(out, (size_t)size, "%ld min %02ld s", s / 60, s % 60);
+    else
+        snprintf(out, (size_t)size, "%ld h %02ld min", s / 3600,
+                 s / 60 % 60);
+}

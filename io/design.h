@@ -1,0 +1,84 @@
+/** From a table to the numbers a model sees: columns chosen by name, categories
+ *  as indicators, missing values handled, rows split into train and test.
+ *
+ *  The schema is agreed by all silos before anything is encoded, and is saved
+ *  in the checkpoint so that `covey predict` does exactly the same.
+ */
+#ifndef COVEY_IO_DESIGN_H
+#define COVEY_IO_DESIGN_H
+
+#include <stdint.h>
+
+#include "core/err.h"
+#include "io/table.h"
+
+typedef struct {
+    int n_features;
+    cv_feature *features; /* every one with its final levels */
+    cv_feature target;    /* CATEGORY: classes, in order of class number */
+    int n_cols;           /* encoded: 1 per number, n_levels - 1 per category
+                           * (the first level is the reference) */
+    char **col_names;     /* (n_cols): "age", "sex=m" */
+    cv_missing missing;
+    cv_standardize standardize;
+    /* Filled in by jobs/ after pooling; encoded = (value - shift) / unit. */
+    double *shift; /* (n_cols) */
+    double *unit;  /* (n_cols), > 0 */
+    double *fill;  /* (n_cols) value for a missing number (missing: mean) */
+} cv_schema;
+
+/** The schema this silo's table offers under the job: declared features, or
+ *  every column but the target; levels as declared, or as found.
+ *
+ *  needs_classes != 0: the target is a class (its levels are the names, or
+ *  "0".."K-1" for whole numbers 0..K-1 found in it).
+ *  Errors: CV_ERR_INPUT, names the column that is not there or does not fit.
+ */
+int cv_schema_of_table(const cv_table *table, const cv_job *job,
+                       int needs_classes, cv_schema **schema, cv_err *err);
+
+/** One line per feature, target first: what is compared and merged between
+ *  silos, and broadcast. malloc'd. */
+char *cv_schema_to_text(const cv_schema *schema);
+int cv_schema_from_text(const char *text, cv_schema **schema, cv_err *err);
+
+/** Merge `other` into `schema`: same features in the same order and of the
+ *  same type, levels united (found levels sorted; numeric strings by value),
+ *  or CV_ERR_INPUT naming the first column that differs. Declared levels are
+ *  never extended. */
+int cv_schema_merge(cv_schema *schema, const cv_schema *other, cv_err *err);
+
+void cv_schema_destroy(cv_schema **schema);
+
+/** Encoded rows. */
+typedef struct {
+    int64_t n_rows;
+    int n_cols;
+    cv_type type; /* U8 only when the table was U8 and nothing was missing */
+    void *x;      /* (n_rows, n_cols), owned; not yet standardised: value =
+                   * x * scale; NaN = missing number (missing: mean) */
+    double scale; /* 1 for F32 */
+    float *y;     /* (n_rows) class number or value, owned */
+    int64_t n_dropped; /* rows left out because a value was missing */
+    int64_t *kept;     /* (n_rows) row number in the table, owned */
+} cv_design;
+
+/** Encode a table under an agreed schema. Takes over the table's x without a
+ *  copy where it can, and so consumes and frees *table either way.
+ *
+ *  need_target = 0 (predict): a missing target is not an error, y is NULL.
+ *  Errors: CV_ERR_INPUT: column not there, level unknown, label out of range,
+ *  missing value under missing: fail, all with the column's name.
+ */
+int cv_design_encode(cv_table **table, const cv_schema *schema,
+                     int need_target, cv_design **design, cv_err *err);
+
+void cv_design_destroy(cv_design **design);
+
+/** Which rows are test rows: a hash of the row's encoded content, keyed by
+ *  (seed, silo name), decides each row on its own, so adding a record moves no
+ *  other. Sets is_test[i] to 0 or 1. */
+void cv_design_split(const cv_design *design, double test_fraction,
+                     uint64_t seed, const char *silo, uint8_t *is_test);
+
+#endif

@@ -1,0 +1,139 @@
+/** The job file: read once, checked, and from then on constant.
+ *
+ *  `job.yaml` is the consortium's one public document.  The root reads it,
+ *  broadcasts its canonical text, and every rank parses that text, so all ranks
+ *  work from the same struct (DESIGN: jobs/run.c).  Each key, its type, default,
+ *  range and meaning stands in one table in io/job.c; the canonical text, the
+ *  digest, `covey check` and the error messages all come from that table.
+ */
+#ifndef COVEY_IO_JOB_H
+#define COVEY_IO_JOB_H
+
+#include <stdint.h>
+
+#include "core/err.h"
+
+enum { CV_MAX_HIDDEN = 16 };
+
+typedef enum { CV_FORMAT_HDF5, CV_FORMAT_CSV, CV_FORMAT_IDX } cv_format;
+typedef enum { CV_FEATURE_NUMBER, CV_FEATURE_CATEGORY } cv_feature_type;
+typedef enum { CV_MISSING_DROP, CV_MISSING_MEAN, CV_MISSING_FAIL } cv_missing;
+typedef enum {
+    CV_STANDARDIZE_NONE,
+    CV_STANDARDIZE_POOLED,
+    CV_STANDARDIZE_BOUNDS
+} cv_standardize;
+typedef enum {
+    CV_PARTITION_IID,
+    CV_PARTITION_MODULO,    /* row i goes to silo i mod n */
+    CV_PARTITION_DIRICHLET, /* label skew, Hsu et al. 2019 */
+    CV_PARTITION_SHARDS     /* two label-sorted shards each, McMahan 2017 */
+} cv_partition;
+typedef enum {
+    CV_WEIGHTS_ROWS,
+    CV_WEIGHTS_EQUAL,
+    CV_WEIGHTS_DECLARED
+} cv_weights;
+
+typedef struct {
+    char *name;       /* unique; letters, digits, '-', '_', '.' */
+    char *public_key; /* "0x02..", or NULL */
+    int ranks;        /* wished number of ranks, >= 1 */
+    double weight;    /* for weights: declared, > 0 */
+} cv_job_silo;
+
+typedef struct {
+    char *name;
+    cv_feature_type type;
+    int has_bounds;
+    double lo, hi; /* bounds, lo < hi */
+    int n_levels;  /* 0: found in the data */
+    char **levels;
+} cv_feature;
+
+typedef struct {
+    char *file; /* as the user named it, for messages */
+    char *name;
+    int n_silos;
+    cv_job_silo *silos;
+    int silos_counted; /* silos: {count, prefix} was given */
+
+    struct {
+        cv_format format;
+        char *target;
+        int n_features; /* 0: every column but the target */
+        cv_feature *features;
+        cv_missing missing;
+        cv_standardize standardize;
+        double test_fraction;
+    } data;
+
+    struct {
+        int enabled;
+        char *source; /* relative to the job file's folder */
+        char *test;   /* or NULL */
+        cv_partition partition;
+        double alpha;
+    } simulate;
+
+    struct {
+        char *kind; /* linear | logistic | softmax | poisson | mlp */
+        int n_hidden;
+        int hidden[CV_MAX_HIDDEN];
+        char *activation; /* relu | tanh | sigmoid */
+    } model;
+
+    struct {
+        char *strategy;
+        int rounds;
+        double participation; /* share of silos drawn each round, (0, 1] */
+        int min_silos;
+        cv_weights weights;
+        uint64_t seed;
+        double tolerance;
+        struct {
+            int epochs; /* exactly one of epochs, steps is > 0 */
+            int steps;
+            int batch;
+            double learning_rate, momentum, weight_decay, proximal;
+        } local;
+        struct {
+            double learning_rate, momentum, beta1, beta2, tau;
+        } server;
+    } training;
+
+    struct {
+        int every; /* rounds between checkpoints */
+        int keep;  /* round-NNNNNN.h5 files kept beside run.h5 */
+    } checkpoint;
+
+    struct {
+        int min_rows; /* a silo with fewer training rows sits out */
+    } disclosure;
+
+    char *text;         /* canonical YAML: sorted keys, defaults filled in */
+    uint8_t digest[32]; /* SHA-256 of the canonical text without rounds,
+                         * checkpoint (and later slurm, exchange.timeout,
+                         * chain.settle), so that a run can be extended */
+} cv_job;
+
+/** Read and check a job file.
+ *
+ *  Scope:    local
+ *  In:       path   job file;  Out: *job, to be freed with cv_job_destroy
+ *  Returns:  CV_ERR_INPUT with err->file, err->line, what was expected, what
+ *            was found and the closest word for a wrong key or value
+ */
+int cv_job_load(const char *path, cv_job **job, cv_err *err);
+
+/** The same from text (the canonical text of a broadcast or a checkpoint);
+ *  `file` is the name used in messages. */
+int cv_job_parse(const char *text, const char *file, cv_job **job,
+                 cv_err *err);
+
+void cv_job_destroy(cv_job **job);
+
+/** Index of the silo called name, or -1. */
+int cv_job_silo_index(const cv_job *job, const char *name);
+
+#endif

@@ -1,0 +1,24 @@
+/** silo.yaml: what a site keeps to itself. It never leaves the site. */
+#ifndef COVEY_IO_SILO_H
+#define COVEY_IO_SILO_H
+
+#include "core/err.h"
+
+typedef struct {
+    char *file;
+    char *silo;  /* its name in the job */
+    char *data;  /* path, made absolute against silo.yaml's folder */
+    char *state; /* folder for local state, absolute; NULL if not given */
+    int threads; /* >= 1 */
+} cv_silo;
+
+/** Scope: local. CV_ERR_INPUT with file and line when it is wrong. */
+int cv_silo_load(const char *path, cv_silo **silo, cv_err *err);
+void cv_silo_destroy(cv_silo **silo);
+
+/** Read only the `silo:` name of each *.yaml in dir: a rank may see all names
+ *  of a --silo-dir, but opens only its own silos' files. Finds the file of the
+ *  silo called name. CV_ERR_INPUT if there is none or more than one. */
+int cv_silo_find(const char *dir, const char *name, char **path, cv_err *err);
+
+#endif

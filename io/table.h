@@ -1,0 +1,81 @@
+/** A table of one silo's rows, as it lies in the HDF5 data layout.
+ *
+ *  Data layout (DESIGN section 7): /x (rows, columns) float32 or uint8 with
+ *  attributes `columns` (names) and `scale` (a factor for uint8, e.g. 1/255);
+ *  /y (rows) with attribute `name`; /categories/<column> (level names) for
+ *  columns that hold level numbers 0, 1, ...; missing = NaN.
+ *  CSV and IDX files are read into the same struct.
+ *
+ *  Everything here is local, and every file is hostile until checked.
+ *  Messages that leave the silo name the column or the file role; values, row
+ *  numbers and private paths go into err->site.
+ */
+#ifndef COVEY_IO_TABLE_H
+#define COVEY_IO_TABLE_H
+
+#include <stdint.h>
+
+#include "core/err.h"
+#include "io/job.h"
+
+typedef enum { CV_TYPE_U8, CV_TYPE_F32 } cv_type;
+
+typedef struct {
+    char *name;
+    int n_levels;  /* > 0: a category, values are level numbers */
+    char **levels; /* owned; distinct; in order of level number */
+} cv_column;
+
+typedef struct {
+    int64_t n_rows;
+    int32_t n_cols;
+    cv_type type;
+    void *x;         /* (n_rows, n_cols) row-major, 64-byte aligned */
+    double scale;    /* value = x * scale; 1 for float32 */
+    cv_column *cols; /* (n_cols) */
+    float *y;        /* (n_rows), or NULL: the target is a column of x */
+    cv_column target; /* of y; name NULL if there is no y */
+} cv_table;
+
+/** Which rows of a file a caller wants: all, or those with keep[i] != 0. */
+typedef struct {
+    const uint8_t *keep; /* (n_rows of the file), or NULL for all */
+} cv_row_filter;
+
+/** Read a data file.
+ *
+ *  In:   path    the file;  format as in the job
+ *        file_role  how messages name it, e.g. "data" or "simulate.source"
+ *        filter  rows to keep (NULL: all), in file order
+ *        features, n_features   declared columns (may be NULL, 0): a CSV column
+ *                that is declared `category` is read as text with its levels;
+ *                an undeclared CSV column is a number, so text in it is an error
+ *                that names line (site) and column
+ *        target  target's name or NULL; a CSV target whose first value is not
+ *                a number is read as a category
+ *  Out:  *table  to be freed with cv_table_destroy
+ *  Errors: CV_ERR_INPUT for missing, empty, truncated or malformed files, ragged
+ *        CSV lines, duplicate column names, infinities, row counts of x and y
+ *        that differ; never a crash
+ */
+int cv_table_read(const char *path, cv_format format, const char *file_role,
+                  const cv_row_filter *filter, const cv_feature *features,
+                  int n_features, const char *target, cv_table **table,
+                  cv_err *err);
+
+/** Rows in the file, and the target column alone (n_rows floats; malloc'd), in
+ *  order to partition a simulated data set without reading /x. */
+int cv_table_read_target(const char *path, cv_format format,
+                         const char *file_role, const char *target,
+                         const cv_feature *features, int n_features,
+                         int64_t *n_rows, float **y, cv_err *err);
+
+/** Guess the format of a file from its name and first bytes. */
+int cv_table_guess_format(const char *path, cv_format *format, cv_err *err);
+
+/** Write the HDF5 data layout, durably and atomically. */
+int cv_table_write_hdf5(const char *path, const cv_table *table, cv_err *err);
+
+void cv_table_destroy(cv_table **table);
+
+#endif
