@@ -21,6 +21,12 @@ cv_log_level cv_log_get_level(void);
  *  Returns 0, or -1 with errno set. */
 int cv_log_open(const char *path, int mode);
 
+/** Details that must not leave the site go to the site's own log, and nowhere
+ *  else; without one they are dropped. Returns as cv_log_open. */
+int cv_log_open_site(const char *path);
+void cv_log_site(const char *event, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /** One line: an event word and "key=value" pairs. */
 void cv_log(cv_log_level level, const char *event, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -85,6 +85,5 @@ void cv_format_seconds(char *out, int size, double seconds)
     else if (s < 3600)
         snprintf(out, (size_t)size, "%ld min %02ld s", s / 60, s % 60);
     else
-        snprintf(out, (size_t)size, "%ld h %02ld min", s / 3600,
-                 s / 60 % 60);
+        snprintf(out, (size_t)size, "%ld h %02ld min", s / 3600, s / 60 % 60);
 }

@@ -17,10 +17,10 @@
 #define CV_STREAM_BUF 512
 
 typedef struct {
-    void *cipher;  /* EVP_CIPHER_CTX, owned */
+    void *cipher;   /* EVP_CIPHER_CTX, owned */
     uint64_t spare; /* half of a 64-bit word for cv_stream_u32 */
     int has_spare;
-    size_t at;                             /* next unread byte of buf */
+    size_t at;                               /* next unread byte of buf */
     _Alignas(16) uint8_t buf[CV_STREAM_BUF]; /* key stream */
 } cv_stream;
 

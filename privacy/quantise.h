@@ -20,6 +20,8 @@ enum { CV_NARROW_MAX_SILOS = 64 };
 /** Largest |v|; +infinity if any element is not finite. */
 float cv_max_abs(const float *v, size_t n);
 
+enum { CV_NO_EXPONENT = INT32_MIN };
+
 /** The grid of a round.
  *
  *  The exponent follows the largest magnitude with hysteresis, so that it
@@ -34,20 +36,19 @@ float cv_max_abs(const float *v, size_t n);
  *       last few bits of the range, else the exponent that leaves head-room
  *       for growth by 4 (narrow) or 2^12 (wide)
  */
-enum { CV_NO_EXPONENT = INT32_MIN };
 int cv_grid_exponent(int previous, double max_abs, int n_silos, int wide);
 /** 1 if |value| <= max_abs for n_silos fits the word under this exponent. */
 int cv_grid_fits(int exponent, double max_abs, int n_silos, int wide);
 
 /** acc += round(v * factor / 2^exponent), to nearest even, modulo 2^32 or
- *  2^64. Values must be finite; a value out of range saturates (the caller
- *  finds out from the maximum). v * factor is rounded to double once. */
-void cv_quantise_add_u32(uint32_t *acc, const float *v, size_t n,
-                         double factor, int exponent);
-void cv_quantise_add_u64(uint64_t *acc, const float *v, size_t n,
-                         double factor, int exponent);
+ *  2^64; v * factor is rounded to double once. A finite value that is out of
+ *  range saturates: the caller finds out from the maximum. */
+void cv_quantise_add_u32(uint32_t *acc, const float *v, size_t n, double factor,
+                         int exponent);
+void cv_quantise_add_u64(uint64_t *acc, const float *v, size_t n, double factor,
+                         int exponent);
 
-/** out = acc (as signed) * 2^exponent / divisor, rounded to float once. */
+/** out = acc (as signed) * (2^exponent / divisor), rounded to float. */
 void cv_decode_u32(float *out, const uint32_t *acc, size_t n, int exponent,
                    double divisor);
 void cv_decode_u64(float *out, const uint64_t *acc, size_t n, int exponent,

@@ -1,0 +1,251 @@
+/* `covey check`: is the job valid, and what will it take? */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bytes.h"
+#include "core/fs.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "io/silo.h"
+#include "io/table.h"
+#include "jobs/commands.h"
+#include "jobs/saved.h"
+#include "privacy/quantise.h"
+#include "solver/strategy.h"
+
+typedef struct {
+    const char *job, *silo, *silo_dir;
+} check_options;
+
+/* What can be seen from here: the simulated source, or the sites' files that
+ * were named. */
+typedef struct {
+    cv_schema *schema; /* NULL: no data in sight */
+    int64_t rows, test_rows;
+    double bytes; /* of encoded rows */
+} view;
+
+static int look_at(const cv_job *job, const char *path, const char *role,
+                   view *v, cv_err *err)
+{
+    cv_table *table = NULL;
+    cv_schema *schema = NULL;
+    cv_design *d = NULL;
+    int rc =
+        cv_table_read(path, job->data.format, role, NULL, job->data.features,
+                      job->data.n_features, job->data.target, &table, err);
+    if (!rc)
+        rc = cv_schema_of_table(
+            table, job, cv_model_needs_classes(job->model.kind), &schema, err);
+    if (!rc && v->schema)
+        rc = cv_schema_merge(v->schema, schema, err);
+    if (!rc && !v->schema) {
+        v->schema = schema;
+        schema = NULL;
+    }
+    if (!rc)
+        rc = cv_design_encode(&table, v->schema, 1, &d, err);
+    if (!rc) {
+        double item = d->type == CV_TYPE_U8 ? 1.0 : 4.0;
+        v->rows += d->n_rows;
+        v->bytes +=
+            (double)d->n_rows * ((double)d->n_cols * item + sizeof(float));
+    }
+    cv_design_destroy(&d);
+    cv_schema_destroy(&schema);
+    cv_table_destroy(&table);
+    cv_err_merge_site(err); /* whoever runs `check` owns the data */
+    return rc;
+}
+
+static int look_at_silo(const cv_job *job, const char *path, view *v,
+                        cv_err *err)
+{
+    cv_silo *silo = NULL;
+    int rc = cv_silo_load(path, &silo, err);
+    if (!rc && cv_job_silo_index(job, silo->silo) < 0)
+        rc = cv_err_set(err, CV_ERR_INPUT, path, 0, "silo %s is not in %s",
+                        silo->silo, job->file);
+    if (!rc)
+        rc = look_at(job, silo->data, "data", v, err);
+    cv_silo_destroy(&silo);
+    return rc;
+}
+
+static char *beside(const char *file, const char *name)
+{
+    char *dir = cv_fs_dirname(file);
+    char *path = cv_fs_join(strcmp(dir, ".") ? dir : NULL, name);
+    free(dir);
+    return path;
+}
+
+static int look(const cv_job *job, const check_options *opt, view *v,
+                cv_err *err)
+{
+    int rc = 0;
+    if (job->simulate.enabled) {
+        char *path = beside(job->file, job->simulate.source);
+        rc = look_at(job, path, "simulate.source", v, err);
+        free(path);
+        if (rc || !job->simulate.test)
+            return rc;
+        view test = {.schema = v->schema};
+        path = beside(job->file, job->simulate.test);
+        rc = look_at(job, path, "simulate.test", &test, err);
+        v->test_rows = test.rows;
+        v->bytes += test.bytes;
+        free(path);
+    } else if (opt->silo) {
+        rc = look_at_silo(job, opt->silo, v, err);
+    }
+    for (int i = 0; opt->silo_dir && i < job->n_silos && !rc; i++) {
+        char *path = NULL;
+        rc = cv_silo_find(opt->silo_dir, job->silos[i].name, &path, err);
+        if (!rc)
+            rc = look_at_silo(job, path, v, err);
+        free(path);
+    }
+    return rc;
+}
+
+/* ---- the plan
+ * ---------------------------------------------------------------- */
+
+static void print_silos(const cv_job *job)
+{
+    static const char *const partition[] = {"iid", "modulo", "dirichlet",
+                                            "shards"};
+    printf("silos       %d", job->n_silos);
+    if (job->simulate.enabled) {
+        printf(", SIMULATED from %s (%s", job->simulate.source,
+               partition[job->simulate.partition]);
+        if (job->simulate.partition == CV_PARTITION_DIRICHLET)
+            printf(", alpha %g", job->simulate.alpha);
+        printf(")\n");
+        return;
+    }
+    for (int i = 0; i < job->n_silos && i < 8; i++)
+        printf("%s %s", i ? "," : ":", job->silos[i].name);
+    printf(job->n_silos > 8 ? ", ...\n" : "\n");
+}
+
+static void print_data(const cv_job *job, const view *v)
+{
+    char rows[32], test[32];
+    if (!v->schema) {
+        printf("data        not in sight: give --silo FILE or --silo-dir DIR "
+               "to check them too\n");
+        return;
+    }
+    cv_format_count(rows, sizeof rows, v->rows);
+    cv_format_count(test, sizeof test, v->test_rows);
+    printf("data        %s rows, %d inputs, target %s", rows, v->schema->n_cols,
+           v->schema->target.name);
+    if (v->schema->target.n_levels)
+        printf(" with %d classes", v->schema->target.n_levels);
+    if (job->simulate.test)
+        printf("; %s test rows", test);
+    printf("\n");
+}
+
+static void print_training(const cv_job *job)
+{
+    printf("training    %s, %d rounds, ", job->training.strategy,
+           job->training.rounds);
+    if (job->training.local.steps)
+        printf("%d steps", job->training.local.steps);
+    else
+        printf("%d epochs", job->training.local.epochs);
+    printf(" of batch %d a round, learning rate %g\n",
+           job->training.local.batch, job->training.local.learning_rate);
+}
+
+static void print_costs(const cv_job *job, const cv_model *model, const view *v)
+{
+    const cv_strategy *st = cv_strategy_find(job->training.strategy);
+    char text[5][32];
+    double n = (double)cv_model_params(model)->n, f = n * 4.0;
+    double word = job->n_silos > CV_NARROW_MAX_SILOS ? 8.0 : 4.0;
+    double momentum = job->training.local.momentum > 0.0 ? f : 0.0;
+    double buffers =
+        f + st->n_payload * (f + n * word) + momentum + (st->correct ? f : 0.0);
+    double state = f * st->n_server;
+    double work = (double)cv_model_work_bytes(model, 512) +
+                  (double)cv_model_work_bytes(model, job->training.local.batch);
+    cv_format_count(text[0], sizeof text[0], (int64_t)n);
+    cv_format_bytes(text[1], sizeof text[1], f);
+    printf("model       %s, %s parameters (%s)\n", job->model.kind, text[0],
+           text[1]);
+    cv_format_bytes(text[0], sizeof text[0], n * word * st->n_payload);
+    printf("a round     each silo sends and receives %s (%.0f-bit integers)\n",
+           text[0], 8.0 * word);
+    cv_format_bytes(text[0], sizeof text[0], buffers + state);
+    cv_format_bytes(text[1], sizeof text[1], work);
+    cv_format_bytes(text[2], sizeof text[2], v->bytes);
+    cv_format_bytes(text[3], sizeof text[3], 2.0 * f * st->n_silo);
+    printf("memory      %s for model and sums, %s for activations on each "
+           "rank;\n            %s of data over all of them",
+           text[0], text[1], text[2]);
+    if (st->n_silo)
+        printf("; %s for each silo's own state", text[3]);
+    cv_format_bytes(text[4], sizeof text[4], f * (1 + st->n_server));
+    printf("\ncheckpoint  %s, every %d rounds, %d kept\n", text[4],
+           job->checkpoint.every, job->checkpoint.keep);
+}
+
+static int print_plan(const cv_job *job, const view *v, cv_err *err)
+{
+    cv_model *model = NULL;
+    char hex[65];
+    cv_hex(hex, job->digest, 32);
+    if (v->schema) {
+        int rc = cv_model_for_job(job, v->schema, &model, err);
+        if (rc)
+            return rc;
+    }
+    printf("job         %s, digest %.16s\n", job->name, hex);
+    print_silos(job);
+    print_data(job, v);
+    print_training(job);
+    if (model)
+        print_costs(job, model, v);
+    printf("%s is valid\n", job->file);
+    cv_model_destroy(&model);
+    return 0;
+}
+
+int cv_cmd_check(int argc, char **argv, cv_err *err)
+{
+    static const struct option longs[] = {
+        {"silo", required_argument, NULL, 's'},
+        {"silo-dir", required_argument, NULL, 'd'},
+        {NULL, 0, NULL, 0}};
+    check_options opt = {0};
+    int c;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        if (c == 's')
+            opt.silo = optarg;
+        else if (c == 'd')
+            opt.silo_dir = optarg;
+        else
+            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                              "unknown option; see `covey help check`");
+    }
+    if (optind + 1 != argc)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "usage: covey check job.yaml [--silo FILE | "
+                          "--silo-dir DIR]");
+    cv_job *job = NULL;
+    view v = {0};
+    int rc = cv_job_load(argv[optind], &job, err);
+    if (!rc)
+        rc = look(job, &opt, &v, err);
+    if (!rc)
+        rc = print_plan(job, &v, err);
+    cv_schema_destroy(&v.schema);
+    cv_job_destroy(&job);
+    return rc;
+}

@@ -1,0 +1,136 @@
+/* covey: the one program; a subcommand a file. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/err.h"
+#include "core/text.h"
+#include "jobs/commands.h"
+#include "solver/blas.h"
+
+typedef struct {
+    const char *name;
+    int (*run)(int argc, char **argv, cv_err *err);
+    const char *summary;
+    const char *usage;
+} command;
+
+static const command commands[] = {
+    {"init", cv_cmd_init, "write a commented job.yaml and silo.yaml",
+     "covey init\n\n"
+     "Writes job.yaml (the consortium's public document) and silo.yaml (what "
+     "a\n"
+     "site keeps to itself) into this folder. Existing files are left "
+     "alone.\n"},
+    {"check", cv_cmd_check, "validate a job and print what it will take",
+     "covey check job.yaml [--silo FILE | --silo-dir DIR]\n\n"
+     "Checks every key and value, and prints the plan: silos, parameters, "
+     "bytes\n"
+     "per round, memory. With --silo or --silo-dir the sites' data are "
+     "checked\n"
+     "too.\n"},
+#ifdef COVEY_WITH_MPI
+    {"run", cv_cmd_run, "train (under mpirun, srun, or alone)",
+     "mpirun -n RANKS covey run job.yaml [options]\n\n"
+     "  --out DIR        run folder (default RUN): run.h5, round-NNNNNN.h5,\n"
+     "                   covey.log\n"
+     "  --silo-dir DIR   folder with one silo.yaml per silo\n"
+     "  --silo FILE      this rank's silo.yaml (one mpirun part per site)\n"
+     "  --resume         continue from the newest whole checkpoint, if any\n"
+     "  --progress MODE  auto, live (one line redrawn) or log (a line a "
+     "round)\n"
+     "  -q, -v           quieter, more talkative (-vv: every round in "
+     "detail)\n\n"
+     "Any number of ranks works: with fewer than silos a rank hosts several,\n"
+     "with more the extra ranks share a silo's batches. SIGUSR1 or SIGTERM:\n"
+     "checkpoint at the end of the round, exit 75.\n"},
+#endif
+    {"inspect", cv_cmd_inspect, "show what was trained and how it went",
+     "covey inspect RUN/run.h5 [--json]\n\n"
+     "A checkpoint or a run folder. --json: everything, for programs.\n"},
+    {"predict", cv_cmd_predict, "apply a saved model to data",
+     "covey predict RUN/run.h5 DATA [-o out.csv]\n\n"
+     "DATA is HDF5, CSV or IDX with the model's features by name. Writes one\n"
+     "line per row; where DATA holds the target too, prints the metrics.\n"},
+    {"convert", cv_cmd_convert, "turn CSV or IDX files into HDF5",
+     "covey convert IN OUT.h5 [--target COLUMN] [--category COLUMN]...\n\n"
+     "  --target COLUMN    column that becomes /y (else it stays in /x, where\n"
+     "                     data.target finds it just as well)\n"
+     "  --category COLUMN  column of words, stored as level numbers\n\n"
+     "For IDX images the labels file beside them is found by its name.\n"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
+{
+    fputs("covey: federated training over MPI ranks that may not pool their "
+          "data\n\nusage: covey COMMAND [arguments]\n\n",
+          out);
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`covey help COMMAND` says more. Exit codes: 0 ok, 1 other, 2 "
+          "input,\n3 environment, 4 privacy refused, 5 too few silos, 6 "
+          "verification failed,\n70 bug, 75 stopped on request (run again with "
+          "--resume).\n",
+          out);
+}
+
+static const command *find(const char *name, cv_err *err)
+{
+    const char *names[N_COMMANDS];
+    for (int i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(name, names[i]) == 0)
+            return &commands[i];
+    }
+    const char *near = cv_closest(name, names, N_COMMANDS);
+    cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+               "unknown command '%s'%s%s%s; see `covey --help`", name,
+               near ? "; did you mean '" : "", near ? near : "",
+               near ? "'?" : "");
+    return NULL;
+}
+
+static int dispatch(int argc, char **argv, cv_err *err)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return CV_ERR_INPUT;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+        printf("covey %s\n", COVEY_VERSION);
+        return 0;
+    }
+    int help = strcmp(name, "help") == 0;
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        (help && argc < 3)) {
+        print_help(stdout);
+        return 0;
+    }
+    const command *cmd = find(help ? argv[2] : name, err);
+    if (!cmd)
+        return err->code;
+    if (help || (argc > 2 && strcmp(argv[2], "--help") == 0)) {
+        printf("%s: %s\n\nusage: %s", cmd->name, cmd->summary, cmd->usage);
+        return 0;
+    }
+    return cmd->run(argc - 1, argv + 1, err);
+}
+
+int main(int argc, char **argv)
+{
+    cv_err err = {0};
+    opterr = 0; /* one message per failure, and it is ours */
+    if (argc > 1 &&
+        (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "predict") == 0))
+        cv_blas_prefer_core(argv);
+    int rc = dispatch(argc, argv, &err);
+    if (rc < 0 && err.text[0]) {
+        char text[1100];
+        cv_err_format(&err, text, sizeof text);
+        fprintf(stderr, "%s\n", text);
+    }
+    return cv_exit_code(rc);
+}

@@ -1,0 +1,182 @@
+/* `covey predict`: the saved model with its saved preprocessing. */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "io/table.h"
+#include "jobs/commands.h"
+#include "jobs/saved.h"
+#include "jobs/scale.h"
+#include "solver/blas.h"
+
+enum { BLOCK = 512 };
+
+static int read_rows(const cv_saved *s, const char *path, cv_design **design,
+                     cv_err *err)
+{
+    cv_format format;
+    cv_table *table = NULL;
+    int rc = cv_table_guess_format(path, &format, err);
+    if (!rc)
+        rc = cv_table_read(path, format, "data", NULL, s->schema->features,
+                           s->schema->n_features, s->schema->target.name,
+                           &table, err);
+    if (!rc)
+        rc = cv_design_encode(&table, s->schema, 0, design, err);
+    cv_table_destroy(&table);
+    if (rc)
+        cv_err_merge_site(err); /* the data are the reader's own */
+    return rc;
+}
+
+/* A field of a CSV file, quoted where it must be. */
+static void print_field(FILE *out, const char *s)
+{
+    if (!strpbrk(s, ",\"\r\n")) {
+        fputs(s, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *s; s++) {
+        if (*s == '"')
+            fputc('"', out);
+        fputc(*s, out);
+    }
+    fputc('"', out);
+}
+
+static void print_header(FILE *out, const cv_saved *s)
+{
+    const cv_feature *t = &s->schema->target;
+    fputs("row,", out);
+    print_field(out, t->name);
+    for (int k = 0; k < t->n_levels; k++) {
+        char *name = cv_asprintf("p_%s", t->levels[k]);
+        fputc(',', out);
+        print_field(out, name);
+        free(name);
+    }
+    fputc('\n', out);
+}
+
+static void print_row(FILE *out, const cv_saved *s, int64_t row, const float *p)
+{
+    const cv_feature *t = &s->schema->target;
+    fprintf(out, "%lld,", (long long)row + 1);
+    if (!t->n_levels) {
+        fprintf(out, "%.9g\n", (double)p[0]);
+        return;
+    }
+    float both[2] = {1.0f - p[0], p[0]};
+    if (cv_model_n_out(s->model) == 1) /* logistic: of the second class */
+        p = both;
+    int best = 0;
+    for (int k = 1; k < t->n_levels; k++)
+        if (p[k] > p[best])
+            best = k;
+    print_field(out, t->levels[best]);
+    for (int k = 0; k < t->n_levels; k++)
+        fprintf(out, ",%.9g", (double)p[k]);
+    fputc('\n', out);
+}
+
+static void predict_rows(FILE *out, const cv_saved *s, const cv_design *d,
+                         const cv_samples *rows, cv_model_work *work)
+{
+    float *p = CV_NEW((size_t)BLOCK * (size_t)cv_model_n_out(s->model), float);
+    int n_out = cv_model_n_out(s->model);
+    for (int64_t first = 0; first < rows->n_rows; first += BLOCK) {
+        int64_t left = rows->n_rows - first;
+        int n = left < BLOCK ? (int)left : BLOCK;
+        float *x = cv_model_work_input(work);
+        cv_samples_gather(rows, NULL, first, n, x, NULL);
+        cv_model_predict(s->model, work, s->w, x, n, p);
+        for (int i = 0; i < n; i++)
+            print_row(out, s, d->kept[first + i], p + i * n_out);
+    }
+    free(p);
+}
+
+/* Where the data hold the target too, say how well it was met. */
+static void print_metrics(const cv_saved *s, const cv_samples *rows,
+                          cv_model_work *work)
+{
+    double sums[CV_MAX_METRICS] = {0}, values[CV_MAX_METRICS];
+    const char *names[CV_MAX_METRICS];
+    cv_samples_sums(s->model, work, BLOCK, s->w, rows, 0, rows->n_rows, sums);
+    int n = cv_model_metrics(s->model, sums, values, names);
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "%s%s %.6g", i ? "  " : "", names[i], values[i]);
+    fprintf(stderr, "  (%lld rows)\n", (long long)rows->n_rows);
+}
+
+static int write_predictions(const cv_saved *s, cv_design *d, const char *path,
+                             cv_err *err)
+{
+    FILE *out = path ? fopen(path, "w") : stdout;
+    if (!out)
+        return cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write: %s",
+                          strerror(errno));
+    size_t c = (size_t)s->schema->n_cols;
+    float *mul = CV_NEW(c, float), *add = CV_NEW(c, float);
+    cv_samples rows = {.n_rows = d->n_rows,
+                       .n_cols = d->n_cols,
+                       .is_u8 = d->type == CV_TYPE_U8,
+                       .x = d->x,
+                       .y = d->y};
+    cv_scale_tables(s->schema, d->scale, mul, add);
+    cv_scale_rows(s->schema, &rows, mul, add);
+    cv_model_work *work = cv_model_work_create(s->model, BLOCK);
+    print_header(out, s);
+    predict_rows(out, s, d, &rows, work);
+    int bad = fflush(out) != 0 || ferror(out), e = errno, rc = 0;
+    if (path && fclose(out) != 0 && !bad) {
+        bad = 1;
+        e = errno;
+    }
+    if (bad)
+        rc = cv_err_set(err, CV_ERR_ENV, path ? path : "standard output", 0,
+                        "cannot write: %s", strerror(e));
+    else if (d->y && d->n_rows)
+        print_metrics(s, &rows, work);
+    cv_model_work_destroy(&work);
+    free(mul);
+    free(add);
+    return rc;
+}
+
+int cv_cmd_predict(int argc, char **argv, cv_err *err)
+{
+    static const struct option longs[] = {
+        {"output", required_argument, NULL, 'o'}, {NULL, 0, NULL, 0}};
+    const char *path = NULL;
+    int c;
+    while ((c = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
+        if (c != 'o')
+            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                              "unknown option; see `covey help predict`");
+        path = optarg;
+    }
+    if (optind + 2 != argc)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "usage: covey predict RUN/run.h5 data [-o out.csv]");
+    cv_saved s;
+    cv_design *d = NULL;
+    cv_blas_set_threads(1);
+    int rc = cv_saved_open(argv[optind], &s, err);
+    if (rc)
+        return rc;
+    rc = read_rows(&s, argv[optind + 1], &d, err);
+    if (!rc && d->n_dropped)
+        fprintf(stderr, "covey: %lld rows left out: a value is missing\n",
+                (long long)d->n_dropped);
+    if (!rc)
+        rc = write_predictions(&s, d, path, err);
+    cv_design_destroy(&d);
+    cv_saved_close(&s);
+    return rc;
+}

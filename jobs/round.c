@@ -1,0 +1,352 @@
+/* One round, as DESIGN section 3 describes it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/rand.h"
+#include "jobs/run.h"
+#include "mpi/agree.h"
+#include "mpi/reduce.h"
+#include "privacy/quantise.h"
+
+/* What a silo reports of a round: numbers that every rank sees. */
+enum { R_STATUS, R_LOSS, R_ROWS, R_SCALE, R_TOP0, R_TOP1, R_FIELDS };
+
+typedef struct {
+    uint8_t *drawn; /* (n_silos) */
+    double *report; /* (n_silos, R_FIELDS) */
+    double *mine;   /* (n_hosted, R_FIELDS) */
+    int n_ready;
+    double weight; /* sum of p_i over the roster */
+    double factor; /* tau_eff of the roster */
+} round_state;
+
+/* Silos of this round: a fixed number, from the public stream. */
+static void draw_silos(const cv_run *run, uint8_t *drawn)
+{
+    int n = run->fed.n_silos;
+    int want = (int)ceil(run->job->training.participation * n - 1e-9);
+    uint32_t *order = CV_NEW(n, uint32_t);
+    for (int i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
+    if (want < n) {
+        cv_stream s;
+        cv_stream_open(&s, run->job->training.seed, "participation", 0,
+                       (uint64_t)run->round);
+        cv_stream_shuffle(&s, order, (size_t)n);
+        cv_stream_close(&s);
+    }
+    for (int i = 0; i < want; i++)
+        drawn[order[i]] = 1;
+    free(order);
+}
+
+static double silo_scale(const cv_run *run, int64_t steps)
+{
+    return run->strategy->scale ? run->strategy->scale(&run->train, steps)
+                                : 1.0;
+}
+
+/* Local training: payload[0] becomes local - start, the silo's next state and
+ * payload[1] follow from it. The report says how it went. */
+static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
+{
+    memset(report, 0, R_FIELDS * sizeof *report);
+    if (h->n_train < run->job->disclosure.min_rows || h->n_train < 1) {
+        report[R_STATUS] = CV_SILO_FEW_ROWS;
+        return;
+    }
+    const cv_strategy *st = run->strategy;
+    const float *const *server = (const float *const *)run->server_state;
+    const float *const *mine = (const float *const *)h->state;
+    float *w = run->payload[0];
+    if (st->correct)
+        st->correct(run->correction, server, mine, run->n);
+    memcpy(w, run->w, run->n * sizeof *w);
+    cv_train_result r;
+    cv_train_silo(run->trainer, &h->train, (uint64_t)h->index,
+                  (uint64_t)run->round, w, run->w,
+                  st->correct ? run->correction : NULL, &r);
+    for (size_t i = 0; i < run->n; i++)
+        w[i] -= run->w[i];
+    double scale = silo_scale(run, r.steps);
+    double p = run->weight[h->index];
+    report[R_LOSS] = r.loss_sum;
+    report[R_ROWS] = (double)r.rows_seen;
+    report[R_SCALE] = scale;
+    report[R_TOP0] = (double)cv_max_abs(w, run->n) * p / scale;
+    if (st->report)
+        st->report(&run->train, r.steps, w, server, mine, run->payload, h->next,
+                   run->n);
+    if (st->n_payload > 1)
+        report[R_TOP1] = (double)cv_max_abs(run->payload[1], run->n) * p;
+    int finite =
+        r.finite && isfinite(report[R_TOP0]) && isfinite(report[R_TOP1]);
+    report[R_STATUS] = finite ? CV_SILO_READY : CV_SILO_DIVERGED;
+    if (!finite)
+        report[R_LOSS] = report[R_ROWS] = report[R_TOP0] = report[R_TOP1] = 0;
+}
+
+/* Add the payloads of a trained silo to this rank's sums. */
+static void add_payloads(cv_run *run, const cv_hosted *h,
+                         const double report[R_FIELDS],
+                         const int32_t exponent[CV_MAX_PAYLOAD])
+{
+    for (int k = 0; k < run->strategy->n_payload; k++) {
+        double factor = run->weight[h->index];
+        if (k == 0)
+            factor /= report[R_SCALE];
+        if (run->wide)
+            cv_quantise_add_u64(run->sum[k], run->payload[k], run->n, factor,
+                                exponent[k]);
+        else
+            cv_quantise_add_u32(run->sum[k], run->payload[k], run->n, factor,
+                                exponent[k]);
+    }
+}
+
+static void clear_sums(cv_run *run)
+{
+    size_t word = run->wide ? sizeof(uint64_t) : sizeof(uint32_t);
+    for (int k = 0; k < run->strategy->n_payload; k++)
+        memset(run->sum[k], 0, run->n * word);
+}
+
+/* Train every drawn silo of this rank. A rank with one silo keeps its payloads;
+ * one with several quantises each at once, on the grid that `exponent` guesses
+ * (the last round's). */
+static void train_hosted(cv_run *run, round_state *rs,
+                         int32_t exponent[CV_MAX_PAYLOAD])
+{
+    int many = run->fed.n_hosted > 1;
+    if (cv_fed_is_leader(&run->fed))
+        clear_sums(run);
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        cv_hosted *h = &run->hosted[s];
+        double *report = rs->mine + (size_t)s * R_FIELDS;
+        if (!rs->drawn[h->index])
+            continue;
+        train_silo(run, h, report);
+        if (!many || report[R_STATUS] != CV_SILO_READY)
+            continue;
+        for (int k = 0; k < run->strategy->n_payload; k++)
+            if (exponent[k] == CV_NO_EXPONENT)
+                exponent[k] =
+                    cv_grid_exponent(CV_NO_EXPONENT, report[R_TOP0 + k],
+                                     run->fed.n_silos, run->wide);
+        add_payloads(run, h, report, exponent);
+    }
+}
+
+/* The roster: who is ready, agreed before anything is summed. In a shared silo
+ * the ranks add up their parts of the loss. */
+static int agree_roster(cv_run *run, round_state *rs, cv_err *err)
+{
+    const cv_fed *fed = &run->fed;
+    if (fed->n_parts > 1) {
+        double loss[2] = {rs->mine[R_LOSS], rs->mine[R_ROWS]};
+        cv_sum_f64_all(fed->silo, loss, 2);
+        rs->mine[R_LOSS] = loss[0];
+        rs->mine[R_ROWS] = loss[1];
+    }
+    cv_gather_silos_all(fed, rs->report, rs->mine, R_FIELDS);
+    rs->n_ready = 0;
+    rs->weight = rs->factor = 0.0;
+    for (int i = 0; i < fed->n_silos; i++) {
+        const double *r = rs->report + (size_t)i * R_FIELDS;
+        int status = (int)r[R_STATUS];
+        if (status != CV_SILO_READY && status != CV_SILO_NOT_DRAWN &&
+            status != run->status[i] && fed->rank == 0)
+            cv_log(CV_LOG_WARN, "silo_sits_out", "round=%lld silo=%s reason=%s",
+                   (long long)run->round + 1, run->job->silos[i].name,
+                   status == CV_SILO_DIVERGED ? "diverged" : "too_few_rows");
+        run->status[i] = status;
+        if (status != CV_SILO_READY)
+            continue;
+        rs->n_ready++;
+        rs->weight += run->weight[i];
+        rs->factor += run->weight[i] * r[R_SCALE];
+    }
+    if (rs->n_ready < run->job->training.min_silos || rs->n_ready == 0)
+        return cv_err_set(err, CV_ERR_SILOS, NULL, 0,
+                          "round %lld: expected at least %d silos, %d were "
+                          "ready; the model of round %lld is saved",
+                          (long long)run->round + 1,
+                          run->job->training.min_silos, rs->n_ready,
+                          (long long)run->round);
+    rs->factor /= rs->weight;
+    return 0;
+}
+
+/* The grids of this round follow from the agreed maxima. A rank that guessed
+ * otherwise does its silos again: training is exact, so nothing changes but
+ * the grid. Returns 1 if sums are already there. */
+static void quantise_hosted(cv_run *run, round_state *rs,
+                            const int32_t guess[CV_MAX_PAYLOAD])
+{
+    int same = 1;
+    for (int k = 0; k < run->strategy->n_payload; k++) {
+        double top = 0.0;
+        for (int i = 0; i < run->fed.n_silos; i++) {
+            double t = rs->report[(size_t)i * R_FIELDS + R_TOP0 + (size_t)k];
+            top = t > top ? t : top;
+        }
+        run->exponent[k] = cv_grid_exponent(run->exponent[k], top,
+                                            run->fed.n_silos, run->wide);
+        same &= run->exponent[k] == guess[k];
+    }
+    if (!cv_fed_is_leader(&run->fed))
+        return;
+    int many = run->fed.n_hosted > 1;
+    if (many && same)
+        return;
+    if (many)
+        clear_sums(run);
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        cv_hosted *h = &run->hosted[s];
+        double *report = rs->mine + (size_t)s * R_FIELDS;
+        if (report[R_STATUS] != CV_SILO_READY)
+            continue;
+        if (many)
+            train_silo(run, h, report);
+        add_payloads(run, h, report, run->exponent);
+    }
+}
+
+/* Sum over the leaders, and the weighted means of what was sent. */
+static void sum_payloads(cv_run *run, const round_state *rs)
+{
+    for (int k = 0; k < run->strategy->n_payload; k++) {
+        double divisor = k == 0 ? rs->weight : 1.0;
+        if (run->wide) {
+            cv_sum_u64_all(run->fed.leaders, run->sum[k], run->n);
+            cv_decode_u64(run->payload[k], run->sum[k], run->n,
+                          run->exponent[k], divisor);
+        } else {
+            cv_sum_u32_all(run->fed.leaders, run->sum[k], run->n);
+            cv_decode_u32(run->payload[k], run->sum[k], run->n,
+                          run->exponent[k], divisor);
+        }
+    }
+}
+
+/* A silo's own state moves on only when its update was summed. */
+static void commit_silo_state(cv_run *run, const round_state *rs)
+{
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        cv_hosted *h = &run->hosted[s];
+        if (rs->mine[(size_t)s * R_FIELDS + R_STATUS] != CV_SILO_READY)
+            continue;
+        for (int k = 0; k < run->strategy->n_silo; k++) {
+            float *t = h->state[k];
+            h->state[k] = h->next[k];
+            h->next[k] = t;
+        }
+    }
+}
+
+/* The server step, then every leader must hold the same bytes. */
+static int server_step(cv_run *run, const round_state *rs, double *update,
+                       cv_err *err)
+{
+    int rc = 0;
+    double all[4] = {0};
+    if (cv_fed_is_leader(&run->fed)) {
+        *update = (double)cv_max_abs(run->payload[0], run->n);
+        run->strategy->step(&run->server, run->w, run->server_state,
+                            (const float *const *)run->payload, rs->factor,
+                            run->n);
+        uint64_t sum = cv_checksum64(run->w, run->n * sizeof *run->w);
+        double lo = (double)(sum & 0xffffffffu), hi = (double)(sum >> 32);
+        all[0] = lo;
+        all[1] = -lo;
+        all[2] = hi;
+        all[3] = -hi;
+        cv_max_f64_all(run->fed.leaders, all, 4);
+        if (all[0] != -all[1] || all[2] != -all[3])
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "round %lld: the ranks computed different models; "
+                            "a node or library of one of them is at fault",
+                            (long long)run->round + 1);
+        else if (!isfinite(cv_max_abs(run->w, run->n)))
+            rc = cv_err_set(err, CV_ERR_NUMERIC, NULL, 0,
+                            "round %lld: the model is not finite after the "
+                            "server step; lower training.server.learning_rate "
+                            "or training.local.learning_rate",
+                            (long long)run->round + 1);
+    }
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc)
+        return rc;
+    cv_bcast_bytes_all(run->fed.silo, run->w, run->n * sizeof *run->w, 0);
+    cv_bcast_bytes_all(run->fed.silo, update, sizeof *update, 0);
+    return 0;
+}
+
+static void record_round(cv_run *run, const round_state *rs, double update,
+                         const double seconds[CV_N_PHASES])
+{
+    if (run->n_history == run->cap_history) {
+        run->cap_history = run->cap_history ? 2 * run->cap_history : 64;
+        run->history = cv_realloc(run->history, (size_t)run->cap_history,
+                                  sizeof *run->history);
+    }
+    cv_history_row *h = &run->history[run->n_history++];
+    memset(h, 0, sizeof *h);
+    double loss = 0.0, rows = 0.0;
+    for (int i = 0; i < run->fed.n_silos; i++) {
+        const double *r = rs->report + (size_t)i * R_FIELDS;
+        if ((int)r[R_STATUS] != CV_SILO_READY)
+            continue;
+        run->taken[i]++;
+        loss += r[R_LOSS];
+        rows += r[R_ROWS];
+    }
+    h->round = ++run->round;
+    h->n_silos = rs->n_ready;
+    h->train_loss = rows > 0.0 ? loss / rows : NAN;
+    h->update = update;
+    memcpy(h->seconds, seconds, sizeof h->seconds);
+    h->seconds[CV_PHASE_SAVE] = run->seconds_saving;
+}
+
+int cv_round_all(cv_run *run, cv_err *err)
+{
+    round_state rs = {
+        .drawn = CV_NEW(run->fed.n_silos, uint8_t),
+        .report = CV_NEW((size_t)run->fed.n_silos * R_FIELDS, double),
+        .mine = CV_NEW((size_t)run->fed.n_hosted * R_FIELDS, double)};
+    int32_t guess[CV_MAX_PAYLOAD];
+    double seconds[CV_N_PHASES] = {0}, update = 0.0, t0 = cv_now(), t1, t2;
+    memcpy(guess, run->exponent, sizeof guess);
+
+    draw_silos(run, rs.drawn);
+    train_hosted(run, &rs, guess);
+    int rc = agree_roster(run, &rs, err);
+    if (rc)
+        goto out;
+    t1 = cv_now();
+    quantise_hosted(run, &rs, guess);
+    if (cv_fed_is_leader(&run->fed))
+        sum_payloads(run, &rs);
+    commit_silo_state(run, &rs);
+    rc = server_step(run, &rs, &update, err);
+    if (rc)
+        goto out;
+    t2 = cv_now();
+    seconds[CV_PHASE_TRAIN] = t1 - t0;
+    seconds[CV_PHASE_SUM] = t2 - t1;
+    record_round(run, &rs, update, seconds);
+    cv_history_row *h = &run->history[run->n_history - 1];
+    cv_evaluate_all(run, h->metrics);
+    h->seconds[CV_PHASE_EVALUATE] = cv_now() - t2;
+out:
+    free(rs.drawn);
+    free(rs.report);
+    free(rs.mine);
+    return rc;
+}

@@ -1,0 +1,555 @@
+/* `covey run`: set up, train round by round, save, report. */
+#include "jobs/run.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <mpi.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "io/silo.h"
+#include "jobs/commands.h"
+#include "jobs/saved.h"
+#include "mpi/agree.h"
+#include "mpi/reduce.h"
+#include "privacy/quantise.h"
+#include "solver/blas.h"
+
+const char *const cv_phase_names[CV_N_PHASES] = {"train", "sum", "evaluate",
+                                                 "save"};
+
+/* ---- arguments -------------------------------------------------------------
+ */
+
+static int parse_args(int argc, char **argv, cv_run_options *opt, cv_err *err)
+{
+    static const struct option longs[] = {
+        {"out", required_argument, NULL, 'o'},
+        {"silo", required_argument, NULL, 's'},
+        {"silo-dir", required_argument, NULL, 'd'},
+        {"resume", no_argument, NULL, 'r'},
+        {"progress", required_argument, NULL, 'p'},
+        {NULL, 0, NULL, 0}};
+    static const char *const modes[] = {"auto", "live", "log"};
+    *opt = (cv_run_options){.out = "RUN", .progress = CV_PROGRESS_AUTO};
+    int c, quiet = 0;
+    while ((c = getopt_long(argc, argv, "o:qv", longs, NULL)) != -1) {
+        int mode;
+        switch (c) {
+        case 'o':
+            opt->out = optarg;
+            break;
+        case 's':
+            opt->silo = optarg;
+            break;
+        case 'd':
+            opt->silo_dir = optarg;
+            break;
+        case 'r':
+            opt->resume = 1;
+            break;
+        case 'p':
+            mode = cv_word_index(optarg, modes, 3);
+            if (mode < 0)
+                return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                                  "--progress: expected auto, live or log, "
+                                  "found '%s'",
+                                  optarg);
+            opt->progress = (cv_progress_mode)mode;
+            break;
+        case 'q':
+            quiet = 1;
+            cv_log_set_level(CV_LOG_ERROR);
+            break;
+        case 'v':
+            cv_log_set_level(cv_log_get_level() + 1);
+            break;
+        default:
+            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                              "unknown option; see `covey help run`");
+        }
+    }
+    if (quiet)
+        opt->progress = CV_PROGRESS_OFF;
+    if (optind + 1 != argc)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "expected one job file; usage: covey run job.yaml "
+                          "[--out DIR] [--resume]");
+    opt->job_path = argv[optind];
+    if (opt->silo && opt->silo_dir)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "give --silo or --silo-dir, not both");
+    return 0;
+}
+
+/* ---- stopping on request ----------------------------------------------------
+ */
+
+static volatile sig_atomic_t g_stop;
+
+static void on_signal(int sig)
+{
+    g_stop = 1;
+    if (sig == SIGINT) /* a second Ctrl-C ends at once */
+        signal(SIGINT, SIG_DFL);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGUSR1, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error, not a death */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- set-up
+ * ------------------------------------------------------------------ */
+
+/* Every rank that finds the job file must have found the same one; the others
+ * take the root's. */
+static int share_job_all(cv_run *run, cv_err *err)
+{
+    int rank, rc = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    const char *path = run->options->job_path;
+    cv_job *mine = NULL;
+    if (rank == 0 || cv_fs_exists(path))
+        rc = cv_job_load(path, &mine, err);
+    rc = cv_agree_all(MPI_COMM_WORLD, rc, err);
+    if (rc) {
+        cv_job_destroy(&mine);
+        return rc;
+    }
+    char *text = rank == 0 ? cv_strdup(mine->text) : NULL;
+    cv_bcast_text_all(MPI_COMM_WORLD, &text, 0);
+    if (mine && strcmp(text, mine->text))
+        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
+                        "rank %d was started with another job file than rank "
+                        "0; give all ranks the same one",
+                        rank);
+    if (!rc && mine) {
+        run->job = mine;
+        mine = NULL;
+    } else if (!rc) {
+        rc = cv_job_parse(text, path, &run->job, err);
+    }
+    cv_job_destroy(&mine);
+    free(text);
+    return cv_agree_all(MPI_COMM_WORLD, rc, err);
+}
+
+static int claimed_silo(const cv_run *run, int *claim, cv_err *err)
+{
+    *claim = -1;
+    if (!run->options->silo)
+        return 0;
+    cv_silo *silo = NULL;
+    int rc = cv_silo_load(run->options->silo, &silo, err);
+    if (rc)
+        return rc;
+    *claim = cv_job_silo_index(run->job, silo->silo);
+    if (*claim < 0)
+        rc = cv_err_set(err, CV_ERR_INPUT, run->options->silo, 0,
+                        "silo %s is not in %s", silo->silo, run->job->file);
+    cv_silo_destroy(&silo);
+    return rc;
+}
+
+static int split_world_all(cv_run *run, cv_err *err)
+{
+    int n = run->job->n_silos, claim;
+    int rc = claimed_silo(run, &claim, err);
+    rc = cv_agree_all(MPI_COMM_WORLD, rc, err);
+    if (rc)
+        return rc;
+    int *wish = CV_NEW(n, int);
+    const char **names = CV_NEW(n, const char *);
+    for (int i = 0; i < n; i++) {
+        wish[i] = run->job->silos[i].ranks;
+        names[i] = run->job->silos[i].name;
+    }
+    rc = cv_fed_create_all(&run->fed, MPI_COMM_WORLD, n, wish, claim, names,
+                           err);
+    free(wish);
+    free(names);
+    return rc;
+}
+
+/* The run folder, its lock and its log: the root's business. */
+static int open_run_folder(cv_run *run, int *lock, cv_err *err)
+{
+    char *path = NULL;
+    int rc = cv_fs_mkdir(run->dir, 0755, err);
+    if (rc)
+        return rc;
+    path = cv_fs_join(run->dir, ".lock");
+    rc = cv_fs_lock(path, lock, err);
+    if (rc) {
+        snprintf(err->file, sizeof err->file, "%s", run->dir);
+        goto out;
+    }
+    free(path);
+    path = cv_fs_join(run->dir, "run.h5");
+    if (!run->options->resume && cv_fs_exists(path)) {
+        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
+                        "the folder holds a run already; continue it with "
+                        "--resume, or choose another folder with --out");
+        goto out;
+    }
+    free(path);
+    path = cv_fs_join(run->dir, "covey.log");
+    if (cv_log_open(path, 0644))
+        rc = cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write the log");
+out:
+    free(path);
+    return rc;
+}
+
+static int open_run_folder_all(cv_run *run, int *lock, cv_err *err)
+{
+    *lock = -1;
+    run->dir = cv_strdup(run->options->out);
+    int rc = run->fed.rank == 0 ? open_run_folder(run, lock, err) : 0;
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
+static void fill_configs(cv_run *run)
+{
+    const cv_job *job = run->job;
+    run->train =
+        (cv_train_config){.epochs = job->training.local.epochs,
+                          .steps = job->training.local.steps,
+                          .batch = job->training.local.batch,
+                          .learning_rate = job->training.local.learning_rate,
+                          .momentum = job->training.local.momentum,
+                          .weight_decay = job->training.local.weight_decay,
+                          .proximal = job->training.local.proximal,
+                          .seed = job->training.seed};
+    run->server =
+        (cv_server_config){.learning_rate = job->training.server.learning_rate,
+                           .momentum = job->training.server.momentum,
+                           .beta1 = job->training.server.beta1,
+                           .beta2 = job->training.server.beta2,
+                           .tau = job->training.server.tau};
+}
+
+static void sum_gradients(void *ctx, float *v, size_t n)
+{
+    cv_sum_f32_all(*(MPI_Comm *)ctx, v, n);
+}
+
+static int build_model(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    int rc = cv_model_for_job(job, run->schema, &run->model, err);
+    if (rc)
+        return rc;
+    run->strategy = cv_strategy_find(job->training.strategy);
+    CV_CHECK(run->strategy);
+    const cv_strategy *st = run->strategy;
+    size_t n = run->n = cv_model_params(run->model)->n;
+    run->wide = run->fed.n_silos > CV_NARROW_MAX_SILOS;
+    run->w = CV_NEW(n, float);
+    cv_model_init(run->model, run->w, job->training.seed);
+    for (int k = 0; k < st->n_payload; k++) {
+        run->payload[k] = CV_NEW(n, float);
+        run->exponent[k] = CV_NO_EXPONENT;
+    }
+    if (st->correct)
+        run->correction = CV_NEW(n, float);
+    if (cv_fed_is_leader(&run->fed)) {
+        for (int k = 0; k < st->n_server; k++)
+            run->server_state[k] = CV_NEW(n, float);
+        if (st->init)
+            st->init(&run->server, run->server_state, n);
+        for (int k = 0; k < st->n_payload; k++)
+            run->sum[k] = cv_calloc(n, run->wide ? 8 : 4);
+    }
+    for (int s = 0; s < run->fed.n_hosted; s++)
+        for (int k = 0; k < st->n_silo; k++) {
+            run->hosted[s].state[k] = CV_NEW(n, float);
+            run->hosted[s].next[k] = CV_NEW(n, float);
+        }
+    run->taken = CV_NEW(run->fed.n_silos, int64_t);
+    run->status = CV_NEW(run->fed.n_silos, int32_t);
+    run->work = cv_model_work_create(run->model, 512);
+    run->trainer = cv_trainer_create(
+        run->model, &run->train, run->fed.part, run->fed.n_parts,
+        run->fed.n_parts > 1 ? sum_gradients : NULL, &run->fed.silo);
+    double none[CV_MAX_METRICS];
+    double sums[CV_MAX_METRICS] = {0};
+    run->n_metrics =
+        cv_model_metrics(run->model, sums, none, run->metric_names);
+    return 0;
+}
+
+/* run id = H(job digest, a nonce of every silo): nobody chooses it alone. */
+static int make_run_id_all(cv_run *run, cv_err *err)
+{
+    size_t n = (size_t)run->fed.n_silos, k = 4;
+    double *mine = CV_NEW((size_t)run->fed.n_hosted * k, double);
+    double *all = CV_NEW(n * k, double);
+    int rc = 0;
+    size_t bytes = (size_t)run->fed.n_hosted * k * sizeof *mine;
+    for (size_t at = 0; at < bytes && !rc; at += 256) {
+        size_t step = bytes - at < 256 ? bytes - at : 256;
+        if (getrandom((char *)mine + at, step, 0) != (ssize_t)step)
+            rc = cv_err_set(err, CV_ERR_ENV, NULL, 0, "getrandom failed");
+    }
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc) {
+        cv_gather_silos_all(&run->fed, all, mine, k);
+        cv_sha256 *h = cv_sha256_create();
+        cv_sha256_add(h, "covey run", 9);
+        cv_sha256_add(h, run->job->digest, 32);
+        cv_sha256_add(h, all, n * k * sizeof *all);
+        cv_sha256_end(h, run->run_id);
+        cv_sha256_destroy(&h);
+    }
+    free(mine);
+    free(all);
+    return rc;
+}
+
+/* ---- telling ---------------------------------------------------------------
+ */
+
+static void format_round(const cv_run *run, char *text, size_t size,
+                         double started, int64_t first)
+{
+    const cv_history_row *h = &run->history[run->n_history - 1];
+    int64_t total = run->job->training.rounds;
+    double per = (cv_now() - started) / (double)(run->round - first);
+    char left[48];
+    cv_format_seconds(left, sizeof left, per * (double)(total - run->round));
+    int at = snprintf(text, size, "round %lld/%lld  train_loss %.4f",
+                      (long long)run->round, (long long)total, h->train_loss);
+    for (int m = 0; m < run->n_metrics && m < 2; m++)
+        if (!isnan(h->metrics[m]))
+            at += snprintf(text + at, size - (size_t)at, "  test_%s %.4f",
+                           run->metric_names[m], h->metrics[m]);
+    at += snprintf(text + at, size - (size_t)at, "  silos %lld/%d  %.2f s",
+                   (long long)h->n_silos, run->fed.n_silos, per);
+    if (run->round < total)
+        snprintf(text + at, size - (size_t)at, "/round  %s left", left);
+    else
+        snprintf(text + at, size - (size_t)at, "/round");
+}
+
+static void tell_start(const cv_run *run)
+{
+    char count[32], id[17];
+    cv_format_count(count, sizeof count, (int64_t)run->n);
+    cv_hex(id, run->run_id, 8);
+    cv_log(CV_LOG_INFO, "run_start",
+           "name=%s run_id=%s silos=%d ranks=%d strategy=%s model=%s "
+           "parameters=%s blas=%s threads=%d round=%lld",
+           run->job->name, id, run->fed.n_silos, run->fed.size,
+           run->strategy->name, run->job->model.kind, count, cv_blas_core(),
+           run->threads, (long long)run->round);
+    if (run->options->progress == CV_PROGRESS_OFF)
+        return;
+    char text[200];
+    snprintf(text, sizeof text, "%s: %d silos on %d ranks, %s, %s parameters%s",
+             run->job->name, run->fed.n_silos, run->fed.size,
+             run->job->model.kind, count, run->round ? ", resumed" : "");
+    cv_progress_show(text);
+    cv_progress_end();
+}
+
+static void tell_round(const cv_run *run, double started, int64_t first)
+{
+    const cv_history_row *h = &run->history[run->n_history - 1];
+    char text[300];
+    format_round(run, text, sizeof text, started, first);
+    cv_progress_show(text);
+    cv_log(
+        CV_LOG_DEBUG, "round_end",
+        "round=%lld silos=%lld train_loss=%.9g update=%.9g seconds_train=%.3f "
+        "seconds_sum=%.3f seconds_evaluate=%.3f seconds_save=%.3f",
+        (long long)h->round, (long long)h->n_silos, h->train_loss, h->update,
+        h->seconds[0], h->seconds[1], h->seconds[2], h->seconds[3]);
+}
+
+/* ---- the loop
+ * ------------------------------------------------------------------ */
+
+static int stop_asked_all(const cv_run *run)
+{
+    int mine = g_stop != 0, any = 0;
+    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, run->fed.world);
+    return any;
+}
+
+static void check_converged(cv_run *run)
+{
+    double tol = run->job->training.tolerance;
+    double size = (double)cv_max_abs(run->w, run->n);
+    const cv_history_row *h = &run->history[run->n_history - 1];
+    run->converged = tol > 0.0 && h->update <= tol * (size + tol);
+}
+
+static int train_all(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    int64_t saved = run->round, first = run->round;
+    double started = cv_now();
+    int rc = 0, stop = 0;
+    while (run->round < job->training.rounds && !stop && !run->converged) {
+        rc = cv_round_all(run, err);
+        if (rc == CV_ERR_SILOS && run->round > saved) {
+            cv_err second;
+            int rc2 = cv_save_all(run, &second);
+            if (rc2) {
+                *err = second;
+                return rc2;
+            }
+        }
+        if (rc)
+            return rc;
+        if (run->fed.rank == 0)
+            tell_round(run, started, first);
+        check_converged(run);
+        stop = stop_asked_all(run);
+        int last = run->round == job->training.rounds || run->converged;
+        if (run->round % job->checkpoint.every == 0 || last || stop) {
+            rc = cv_save_all(run, err);
+            if (rc)
+                return rc;
+            saved = run->round;
+        }
+    }
+    if (stop && run->round < job->training.rounds && !run->converged)
+        return cv_err_set(err, CV_REQUEUE, run->dir, 0,
+                          "stopped on request after round %lld of %d; the "
+                          "checkpoint is saved, continue with --resume",
+                          (long long)run->round, job->training.rounds);
+    return 0;
+}
+
+static void tell_end(const cv_run *run)
+{
+    cv_progress_end();
+    cv_log(CV_LOG_INFO, "run_end", "round=%lld converged=%d",
+           (long long)run->round, run->converged);
+    if (run->options->progress == CV_PROGRESS_OFF)
+        return;
+    fprintf(stderr, "%s after round %lld; model in %s/run.h5\n",
+            run->converged ? "converged" : "done", (long long)run->round,
+            run->dir);
+}
+
+static void free_run(cv_run *run)
+{
+    for (int s = 0; run->hosted && s < run->fed.n_hosted; s++) {
+        free(run->hosted[s].state_dir);
+        for (int k = 0; k < CV_MAX_STATE; k++) {
+            free(run->hosted[s].state[k]);
+            free(run->hosted[s].next[k]);
+        }
+    }
+    free(run->hosted);
+    for (int i = 0; i < run->n_rows_owned; i++) {
+        free(run->rows[i].x);
+        free(run->rows[i].y);
+    }
+    free(run->rows);
+    for (int k = 0; k < CV_MAX_STATE; k++)
+        free(run->server_state[k]);
+    for (int k = 0; k < CV_MAX_PAYLOAD; k++) {
+        free(run->payload[k]);
+        free(run->sum[k]);
+    }
+    free(run->correction);
+    free(run->w);
+    free(run->mul);
+    free(run->add);
+    free(run->weight);
+    free(run->train_rows);
+    free(run->taken);
+    free(run->status);
+    free(run->history);
+    free(run->dir);
+    cv_trainer_destroy(&run->trainer);
+    cv_model_work_destroy(&run->work);
+    cv_model_destroy(&run->model);
+    cv_schema_destroy(&run->schema);
+    cv_job_destroy(&run->job);
+    cv_fed_destroy_all(&run->fed);
+}
+
+static int run_all(cv_run *run, int *lock, cv_err *err)
+{
+    run->threads = 1;
+    int rc = share_job_all(run, err);
+    if (!rc)
+        rc = split_world_all(run, err);
+    if (!rc)
+        rc = open_run_folder_all(run, lock, err);
+    if (rc)
+        return rc;
+    fill_configs(run);
+    rc = cv_prepare_all(run, err);
+    if (rc)
+        return rc;
+    run->threads = cv_blas_set_threads(run->threads);
+    rc = cv_agree_all(run->fed.world, build_model(run, err), err);
+    if (!rc && run->options->resume)
+        rc = cv_restore_all(run, err);
+    if (!rc && run->round == 0)
+        rc = make_run_id_all(run, err);
+    if (rc)
+        return rc;
+    if (run->fed.rank == 0)
+        tell_start(run);
+    rc = train_all(run, err);
+    if (!rc && run->fed.rank == 0)
+        tell_end(run);
+    return rc;
+}
+
+int cv_cmd_run(int argc, char **argv, cv_err *err)
+{
+    cv_run_options opt;
+    cv_run run = {0};
+    int lock = -1, rank = 0, rc;
+    catch_signals();
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    rc = parse_args(argc, argv, &opt, err);
+    rc = cv_agree_all(MPI_COMM_WORLD, rc, err);
+    if (!rc) {
+        run.options = &opt;
+        if (opt.progress != CV_PROGRESS_OFF)
+            opt.progress = cv_progress_init(opt.progress);
+        if (rank != 0)
+            cv_log_set_level(CV_LOG_ERROR);
+        rc = run_all(&run, &lock, err);
+    }
+    if (rc && rank == 0) {
+        cv_progress_end();
+        char text[1100];
+        cv_err_format(err, text, sizeof text);
+        cv_log(CV_LOG_DEBUG, "run_failed", "code=%d %s", rc, text);
+    }
+    free_run(&run);
+    MPI_Finalize();
+    if (lock >= 0)
+        close(lock);
+    if (rank != 0)
+        err->text[0] = '\0'; /* one message, once for all ranks */
+    return rc;
+}

@@ -1,0 +1,125 @@
+#include "jobs/saved.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/bytes.h"
+#include "core/fs.h"
+#include "core/mem.h"
+
+int cv_model_for_job(const cv_job *job, const cv_schema *schema,
+                     cv_model **model, cv_err *err)
+{
+    cv_model_spec spec = {.kind = job->model.kind,
+                          .activation = job->model.activation,
+                          .n_in = schema->n_cols,
+                          .n_classes = schema->target.n_levels,
+                          .n_hidden = job->model.n_hidden,
+                          .hidden = job->model.hidden};
+    return cv_model_create(&spec, model, err);
+}
+
+int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,
+                   cv_err *err)
+{
+    for (int i = 0; i < params->n_views; i++) {
+        const cv_view *v = &params->views[i];
+        size_t n = 1;
+        for (int k = 0; k < v->rank; k++)
+            n *= (size_t)v->dims[k];
+        char *name = cv_asprintf("/model/params/%s", v->name);
+        int rc = cv_h5_get(r, name, CV_H5_F32, w + v->offset, n, err);
+        free(name);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* The parameters must be those whose digest the file states. */
+static int check_digest(const cv_saved *s, const char *path, cv_err *err)
+{
+    uint8_t digest[32];
+    char hex[65], *stated = NULL;
+    int rc = cv_h5_get_attr_string(s->file, "/model", "digest", &stated, err);
+    if (rc)
+        return rc;
+    cv_params_digest(digest, s->w, cv_model_params(s->model)->n);
+    cv_hex(hex, digest, 32);
+    if (strcmp(hex, stated))
+        rc = cv_err_set(err, CV_ERR_VERIFY, path, 0,
+                        "the parameters do not fit the file's own digest "
+                        "(expected %.12s, found %.12s)",
+                        stated, hex);
+    free(stated);
+    return rc;
+}
+
+static int load(cv_saved *s, const char *path, cv_err *err)
+{
+    char *text = NULL;
+    int rc = cv_h5_open(path, CV_FORMAT_VERSION, &s->file, err);
+    if (!rc)
+        rc = cv_h5_get_attr_i64(s->file, "/", "round", &s->round, err);
+    if (!rc)
+        rc = cv_h5_get_attr_string(s->file, "/", "run_id", &s->run_id, err);
+    if (!rc)
+        rc = cv_h5_get_attr_string(s->file, "/", "job_digest", &s->job_digest,
+                                   err);
+    if (!rc)
+        rc = cv_h5_get_attr_string(s->file, "/", "created", &s->created, err);
+    if (!rc)
+        rc = cv_h5_get_attr_string(s->file, "/", "program", &s->program, err);
+    if (!rc)
+        rc = cv_h5_get_string(s->file, "/job", &text, err);
+    if (!rc)
+        rc = cv_job_parse(text, path, &s->job, err);
+    CV_FREE(text);
+    if (!rc)
+        rc = cv_h5_get_string(s->file, "/data/schema", &text, err);
+    if (!rc)
+        rc = cv_schema_from_text(text, &s->schema, err);
+    free(text);
+    if (!rc)
+        rc = cv_model_for_job(s->job, s->schema, &s->model, err);
+    if (rc)
+        return rc;
+    s->w = CV_NEW(cv_model_params(s->model)->n, float);
+    rc = cv_load_params(s->file, cv_model_params(s->model), s->w, err);
+    return rc ? rc : check_digest(s, path, err);
+}
+
+int cv_saved_open(const char *path, cv_saved *saved, cv_err *err)
+{
+    struct stat st;
+    memset(saved, 0, sizeof *saved);
+    if (stat(path, &st) != 0)
+        return cv_err_set(err, CV_ERR_INPUT, path, 0,
+                          "expected a checkpoint or a run folder, found "
+                          "nothing there");
+    char *file =
+        S_ISDIR(st.st_mode) ? cv_fs_join(path, "run.h5") : cv_strdup(path);
+    int rc = cv_fs_exists(file)
+                 ? load(saved, file, err)
+                 : cv_err_set(err, CV_ERR_INPUT, file, 0,
+                              "the run has saved no checkpoint yet");
+    if (rc)
+        cv_saved_close(saved);
+    free(file);
+    return rc;
+}
+
+void cv_saved_close(cv_saved *saved)
+{
+    cv_h5_close(&saved->file);
+    cv_job_destroy(&saved->job);
+    cv_schema_destroy(&saved->schema);
+    cv_model_destroy(&saved->model);
+    free(saved->w);
+    free(saved->run_id);
+    free(saved->job_digest);
+    free(saved->created);
+    free(saved->program);
+    memset(saved, 0, sizeof *saved);
+}

@@ -1,0 +1,38 @@
+/** A checkpoint as its readers see it: `covey inspect`, `covey predict` and the
+ *  run that continues it. Local, no MPI. */
+#ifndef COVEY_JOBS_SAVED_H
+#define COVEY_JOBS_SAVED_H
+
+#include "io/checkpoint.h"
+#include "io/design.h"
+#include "io/job.h"
+#include "solver/model.h"
+
+/** Version of run.h5 and silo-NAME.h5; a reader accepts all older ones. */
+enum { CV_FORMAT_VERSION = 1 };
+
+typedef struct {
+    cv_h5_reader *file;
+    cv_job *job;
+    cv_schema *schema;
+    cv_model *model;
+    float *w; /* (n) parameters */
+    int64_t round;
+    char *run_id, *job_digest, *created, *program;
+} cv_saved;
+
+/** Open path (a checkpoint, or a run folder that holds run.h5) and load the
+ *  model. CV_ERR_INPUT if it is not there, CV_ERR_VERIFY if it is damaged or
+ *  its bytes do not fit its own digest. Free with cv_saved_close. */
+int cv_saved_open(const char *path, cv_saved *saved, cv_err *err);
+void cv_saved_close(cv_saved *saved);
+
+/** The model that a job and its data call for. */
+int cv_model_for_job(const cv_job *job, const cv_schema *schema,
+                     cv_model **model, cv_err *err);
+
+/** /model/params by the model's table of views. */
+int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,
+                   cv_err *err);
+
+#endif

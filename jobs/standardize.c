@@ -1,0 +1,103 @@
+/* Pooled standardisation: two passes of sums over the training rows of all
+ * silos. Sums and counts are reduced; no silo's own mean is shown. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "jobs/prepare.h"
+#include "jobs/scale.h"
+#include "mpi/reduce.h"
+
+static double value_at(const cv_samples *s, size_t i, double scale)
+{
+    return s->is_u8 ? (double)((const uint8_t *)s->x)[i] * scale
+                    : (double)((const float *)s->x)[i];
+}
+
+/* Per silo: count and sum (shift NULL), or count and sum of squares about
+ * shift, of every column; NaN is skipped. Summed over silos. */
+static void pooled_moments(cv_run *run, double scale, const double *shift,
+                           double *count, double *moment)
+{
+    size_t c = (size_t)run->schema->n_cols;
+    int hosted = run->fed.n_hosted;
+    double *mine = CV_NEW((size_t)hosted * 2 * c, double);
+    double *total = CV_NEW(2 * c, double);
+    for (int s = 0; s < hosted; s++) {
+        const cv_samples *rows = &run->hosted[s].train;
+        double *n = mine + (size_t)s * 2 * c, *m = n + c;
+        for (int64_t i = 0; i < rows->n_rows; i++)
+            for (size_t j = 0; j < c; j++) {
+                double v = value_at(rows, (size_t)i * c + j, scale);
+                if (isnan(v))
+                    continue;
+                n[j] += 1.0;
+                m[j] += shift ? (v - shift[j]) * (v - shift[j]) : v;
+            }
+    }
+    cv_sum_silos_all(&run->fed, total, mine, 2 * c);
+    memcpy(count, total, c * sizeof *count);
+    memcpy(moment, total + c, c * sizeof *moment);
+    free(mine);
+    free(total);
+}
+
+/* Indicators stay 0 and 1; only number columns are standardised. */
+static uint8_t *number_columns(const cv_schema *schema)
+{
+    uint8_t *is_number = CV_NEW(schema->n_cols, uint8_t);
+    int c = 0;
+    for (int f = 0; f < schema->n_features; f++) {
+        const cv_feature *x = &schema->features[f];
+        if (x->type == CV_FEATURE_NUMBER)
+            is_number[c++] = 1;
+        else
+            c += x->n_levels > 1 ? x->n_levels - 1 : 0;
+    }
+    return is_number;
+}
+
+static void pool(cv_run *run, double scale)
+{
+    cv_schema *schema = run->schema;
+    size_t c = (size_t)schema->n_cols;
+    double *count = CV_NEW(c, double), *sum = CV_NEW(c, double);
+    double *mean = CV_NEW(c, double);
+    uint8_t *is_number = number_columns(schema);
+    pooled_moments(run, scale, NULL, count, sum);
+    for (size_t j = 0; j < c; j++)
+        mean[j] = count[j] > 0.0 ? sum[j] / count[j] : 0.0;
+    for (size_t j = 0; j < c; j++)
+        schema->fill[j] = mean[j];
+    if (schema->standardize == CV_STANDARDIZE_POOLED) {
+        pooled_moments(run, scale, mean, count, sum);
+        for (size_t j = 0; j < c; j++) {
+            double var = count[j] > 0.0 ? sum[j] / count[j] : 0.0;
+            if (!is_number[j])
+                continue;
+            schema->shift[j] = mean[j];
+            schema->unit[j] = var > 0.0 ? sqrt(var) : 1.0;
+        }
+    }
+    free(count);
+    free(sum);
+    free(mean);
+    free(is_number);
+}
+
+void cv_standardize_all(cv_run *run, double scale)
+{
+    cv_schema *schema = run->schema;
+    if (schema->standardize == CV_STANDARDIZE_POOLED ||
+        schema->missing == CV_MISSING_MEAN)
+        pool(run, scale);
+    run->mul = CV_NEW(schema->n_cols, float);
+    run->add = CV_NEW(schema->n_cols, float);
+    cv_scale_tables(schema, scale, run->mul, run->add);
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        cv_scale_rows(schema, &run->hosted[s].train, run->mul, run->add);
+        cv_scale_rows(schema, &run->hosted[s].test, run->mul, run->add);
+    }
+    cv_scale_rows(schema, &run->public_test, run->mul, run->add);
+}

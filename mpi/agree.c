@@ -1,0 +1,94 @@
+#include "mpi/agree.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "mpi/reduce.h"
+
+int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
+{
+    int rank, mine, first;
+    MPI_Comm_rank(comm, &rank);
+    mine = rc < 0 ? rank : INT_MAX;
+    MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first == INT_MAX)
+        return 0;
+    cv_err agreed = {0};
+    if (rc < 0) {
+        agreed = *err;
+        agreed.code = rc;
+        int world;
+        MPI_Comm_rank(MPI_COMM_WORLD, &world);
+        agreed.rank = world;
+        if (err->site[0])
+            cv_log_site("error", "code=%d text=\"%s\" detail=\"%s\"", rc,
+                        err->text, err->site);
+        memset(agreed.site, 0, sizeof agreed.site);
+    }
+    MPI_Bcast(&agreed, (int)sizeof agreed, MPI_BYTE, first, comm);
+    *err = agreed;
+    return agreed.code;
+}
+
+int cv_same_digest_all(MPI_Comm comm, const uint8_t digest[32])
+{
+    uint8_t root[32];
+    int rank, mine, first;
+    MPI_Comm_rank(comm, &rank);
+    memcpy(root, digest, sizeof root);
+    MPI_Bcast(root, sizeof root, MPI_BYTE, 0, comm);
+    mine = memcmp(root, digest, sizeof root) ? rank : INT_MAX;
+    MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
+    return first == INT_MAX ? 0 : first + 1;
+}
+
+void cv_bcast_text_all(MPI_Comm comm, char **text, int root)
+{
+    int rank;
+    MPI_Comm_rank(comm, &rank);
+    int64_t n = rank == root ? (int64_t)strlen(*text) : 0;
+    MPI_Bcast(&n, 1, MPI_INT64_T, root, comm);
+    if (rank != root)
+        *text = cv_realloc(NULL, (size_t)n + 1, 1);
+    cv_bcast_bytes_all(comm, *text, (size_t)n + 1, root);
+}
+
+void cv_gather_text_all(MPI_Comm comm, const char *text, char ***texts,
+                        int root)
+{
+    int rank, size;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &size);
+    *texts = NULL;
+    if (rank != root) {
+        int64_t n = (int64_t)strlen(text);
+        MPI_Send(&n, 1, MPI_INT64_T, root, 1, comm);
+        for (int64_t at = 0; at <= n; at += CV_CHUNK_BYTES) {
+            int64_t k =
+                n + 1 - at < CV_CHUNK_BYTES ? n + 1 - at : CV_CHUNK_BYTES;
+            MPI_Send(text + at, (int)k, MPI_BYTE, root, 2, comm);
+        }
+        return;
+    }
+    *texts = CV_NEW(size, char *);
+    for (int r = 0; r < size; r++) {
+        if (r == root) {
+            (*texts)[r] = cv_strdup(text);
+            continue;
+        }
+        int64_t n;
+        MPI_Recv(&n, 1, MPI_INT64_T, r, 1, comm, MPI_STATUS_IGNORE);
+        CV_CHECK(n >= 0 && n < INT64_MAX / 2);
+        char *t = cv_realloc(NULL, (size_t)n + 1, 1);
+        for (int64_t at = 0; at <= n; at += CV_CHUNK_BYTES) {
+            int64_t k =
+                n + 1 - at < CV_CHUNK_BYTES ? n + 1 - at : CV_CHUNK_BYTES;
+            MPI_Recv(t + at, (int)k, MPI_BYTE, r, 2, comm, MPI_STATUS_IGNORE);
+        }
+        t[n] = '\0';
+        (*texts)[r] = t;
+    }
+}
