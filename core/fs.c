@@ -97,30 +97,71 @@ static int write_all(int fd, const char *p, size_t n)
     return 0;
 }
 
-int cv_fs_write(const char *path, const void *data, size_t len, int mode,
-                cv_err *err)
+/* A whole file at tmp, on the disk; messages name path. */
+static int write_tmp(const char *tmp, const char *path, int flags,
+                     const void *data, size_t len, int mode, cv_err *err)
 {
-    char *tmp = cv_asprintf("%s.tmp.%d", path, (int)getpid());
-    int rc = 0, fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    if (fd < 0) {
-        rc = fail(err, CV_ERR_ENV, path, "cannot write");
-        goto out;
-    }
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
+    if (fd < 0)
+        return fail(err, CV_ERR_ENV, path, "cannot write");
     int bad = write_all(fd, data, len) != 0 || fsync(fd) != 0;
     int e = errno;
     if (close(fd) != 0 && !bad) {
         bad = 1;
         e = errno;
     }
-    if (bad) {
-        errno = e;
-        rc = fail(err, CV_ERR_ENV, path, "cannot write");
-        unlink(tmp);
+    if (!bad)
+        return 0;
+    unlink(tmp);
+    errno = e;
+    return fail(err, CV_ERR_ENV, path, "cannot write");
+}
+
+int cv_fs_write(const char *path, const void *data, size_t len, int mode,
+                cv_err *err)
+{
+    char *tmp = cv_asprintf("%s.tmp.%d", path, (int)getpid());
+    int rc = write_tmp(tmp, path, O_TRUNC, data, len, mode, err);
+    if (!rc) {
+        rc = cv_fs_rename(tmp, path, err);
+        if (rc)
+            unlink(tmp);
+    }
+    free(tmp);
+    return rc;
+}
+
+/* Move tmp to path unless path exists (then -1 and EEXIST). NFS does not know
+ * the flag, and some other file systems know no hard links. */
+static int rename_new(const char *tmp, const char *path)
+{
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (link(tmp, path) != 0)
+        return -1;
+    unlink(tmp);
+    return 0;
+}
+
+int cv_fs_write_new(const char *path, const void *data, size_t len, int mode,
+                    cv_err *err)
+{
+    char *tmp = cv_asprintf("%s.tmp.%d", path, (int)getpid());
+    int rc = write_tmp(tmp, path, O_EXCL | O_NOFOLLOW, data, len, mode, err);
+    if (rc)
+        goto out;
+    if (rename_new(tmp, path) == 0) {
+        rc = cv_fs_sync_dir_of(path, err);
         goto out;
     }
-    rc = cv_fs_rename(tmp, path, err);
-    if (rc)
-        unlink(tmp);
+    rc = errno == EEXIST
+             ? cv_err_set(err, CV_ERR_INPUT, path, 0,
+                          "is there already and was left alone; move it away "
+                          "or choose another name")
+             : fail(err, CV_ERR_ENV, path, "cannot move into place");
+    unlink(tmp);
 out:
     free(tmp);
     return rc;

@@ -21,6 +21,11 @@ int cv_fs_read(const char *path, size_t max, char **out, size_t *len,
 int cv_fs_write(const char *path, const void *data, size_t len, int mode,
                 cv_err *err);
 
+/** The same, but a file that is there already is left alone and is
+ *  CV_ERR_INPUT; path appears whole or not at all. */
+int cv_fs_write_new(const char *path, const void *data, size_t len, int mode,
+                    cv_err *err);
+
 /** fsync of an open file's path / of the folder that holds path. */
 int cv_fs_sync_file(const char *path, cv_err *err);
 int cv_fs_sync_dir_of(const char *path, cv_err *err);

@@ -61,3 +61,13 @@ void cv_wipe(void *p, size_t n)
 {
     explicit_bzero(p, n);
 }
+
+int cv_equal(const void *a, const void *b, size_t n)
+{
+    /* volatile: the compiler may not leave the loop early. */
+    const volatile uint8_t *x = a, *y = b;
+    uint8_t diff = 0;
+    for (size_t i = 0; i < n; i++)
+        diff |= (uint8_t)(x[i] ^ y[i]);
+    return diff == 0;
+}

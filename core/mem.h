@@ -23,6 +23,10 @@ char *cv_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Overwrite with zeros in a way the compiler keeps. */
 void cv_wipe(void *p, size_t n);
 
+/** 1 if n bytes are equal, in a time that does not depend on them: for
+ *  secrets and for what an outsider may guess at. */
+int cv_equal(const void *a, const void *b, size_t n);
+
 #define CV_NEW(n, type) ((type *)cv_calloc((size_t)(n), sizeof(type)))
 #define CV_FREE(p)                                                             \
     do {                                                                       \

@@ -112,6 +112,9 @@ int cv_h5_get_attr_i64(cv_h5_reader *r, const char *path, const char *name,
  *  a column that is not there is CV_ERR_VERIFY. */
 int cv_h5_table_rows(cv_h5_reader *r, const char *path, int64_t *n_rows,
                      cv_err *err);
+/** Names of a table's columns, in order; malloc'd. */
+int cv_h5_table_columns(cv_h5_reader *r, const char *path, char ***names,
+                        size_t *n, cv_err *err);
 int cv_h5_get_column(cv_h5_reader *r, const char *path, const char *column,
                      cv_h5_type type, void *out, int64_t n_rows, cv_err *err);
 int cv_h5_get_column_strings(cv_h5_reader *r, const char *path,

@@ -16,36 +16,50 @@ typedef struct {
     int n_features;
     cv_feature *features; /* every one with its final levels */
     cv_feature target;    /* CATEGORY: classes, in order of class number */
-    int n_cols;           /* encoded: 1 per number, n_levels - 1 per category
-                           * (the first level is the reference) */
-    char **col_names;     /* (n_cols): "age", "sex=m" */
+    uint8_t *declared;    /* (n_features) 1: its levels stand in the job */
+    int target_declared;
+    int n_cols;       /* encoded: 1 per number, n_levels - 1 per category
+                       * (the first level is the reference) */
+    char **col_names; /* (n_cols): "age", "sex=m" */
     cv_missing missing;
     cv_standardize standardize;
-    /* Filled in by jobs/ after pooling; encoded = (value - shift) / unit. */
+    /* Filled in by jobs/ after pooling; encoded = (value - shift) / unit.
+     * NULL until then, except that standardize: bounds sets shift and unit
+     * from the start: (value - lo) / (hi - lo), indicators stay 0 and 1. */
     double *shift; /* (n_cols) */
     double *unit;  /* (n_cols), > 0 */
     double *fill;  /* (n_cols) value for a missing number (missing: mean) */
 } cv_schema;
 
 /** The schema this silo's table offers under the job: declared features, or
- *  every column but the target; levels as declared, or as found.
+ *  every column but the target; levels as declared, or as found. A declared
+ *  feature with the target's name describes the target and is no feature.
  *
- *  needs_classes != 0: the target is a class (its levels are the names, or
- *  "0".."K-1" for whole numbers 0..K-1 found in it).
+ *  needs_classes  0: the target is a number.
+ *                 1: it is a class; its levels are the names, or "0".."K-1" for
+ *                    whole numbers 0..K-1 found in it (K <= 65536), or the
+ *                    values found where the job declares it a category.
+ *                 2: it is a class if the job or the file says so (levels, or a
+ *                    target stored as integers), else a number.
  *  Errors: CV_ERR_INPUT, names the column that is not there or does not fit.
  */
 int cv_schema_of_table(const cv_table *table, const cv_job *job,
                        int needs_classes, cv_schema **schema, cv_err *err);
 
 /** One line per feature, target first: what is compared and merged between
- *  silos, and broadcast. malloc'd. */
+ *  silos, broadcast, and saved. Fields are separated by tabs; \\, \t, \n, \r
+ *  and \xHH stand for what would break a line. shift, unit and fill follow, as
+ *  exact hexadecimal numbers, if they are set. malloc'd. */
 char *cv_schema_to_text(const cv_schema *schema);
+/** Errors: CV_ERR_INPUT with the line of the text. Trusts nothing in it. */
 int cv_schema_from_text(const char *text, cv_schema **schema, cv_err *err);
 
 /** Merge `other` into `schema`: same features in the same order and of the
- *  same type, levels united (found levels sorted; numeric strings by value),
- *  or CV_ERR_INPUT naming the first column that differs. Declared levels are
- *  never extended. */
+ *  same type, levels united, or CV_ERR_INPUT naming the first column that
+ *  differs (schema unchanged). Declared levels are never extended. Found levels
+ *  keep their order where all silos found the same, and are sorted otherwise,
+ *  numbers by value before texts by bytes; so the order of merging does not
+ *  matter. shift, unit and fill start anew where levels were added. */
 int cv_schema_merge(cv_schema *schema, const cv_schema *other, cv_err *err);
 
 void cv_schema_destroy(cv_schema **schema);
@@ -66,18 +80,24 @@ typedef struct {
 /** Encode a table under an agreed schema. Takes over the table's x without a
  *  copy where it can, and so consumes and frees *table either way.
  *
- *  need_target = 0 (predict): a missing target is not an error, y is NULL.
+ *  Numbers with declared bounds are clamped into them, whatever standardize
+ *  says: no record counts for more than the bounds allow.
+ *  Missing values: `drop` leaves the row out; `fail` is an error; `mean` keeps
+ *  the row with NaN for the number, but leaves out rows whose category or
+ *  target is missing, as there is no mean of those.
+ *  need_target = 0 (predict): the target is not looked at, y is NULL.
  *  Errors: CV_ERR_INPUT: column not there, level unknown, label out of range,
  *  missing value under missing: fail, all with the column's name.
  */
-int cv_design_encode(cv_table **table, const cv_schema *schema,
-                     int need_target, cv_design **design, cv_err *err);
+int cv_design_encode(cv_table **table, const cv_schema *schema, int need_target,
+                     cv_design **design, cv_err *err);
 
 void cv_design_destroy(cv_design **design);
 
 /** Which rows are test rows: a hash of the row's encoded content, keyed by
  *  (seed, silo name), decides each row on its own, so adding a record moves no
- *  other. Sets is_test[i] to 0 or 1. */
+ *  other. Rows with the same content go the same way. Sets is_test[i] to 0
+ *  or 1. */
 void cv_design_split(const cv_design *design, double test_fraction,
                      uint64_t seed, const char *silo, uint8_t *is_test);
 

@@ -2,13 +2,14 @@
  *
  *  `job.yaml` is the consortium's one public document.  The root reads it,
  *  broadcasts its canonical text, and every rank parses that text, so all ranks
- *  work from the same struct (DESIGN: jobs/run.c).  Each key, its type, default,
- *  range and meaning stands in one table in io/job.c; the canonical text, the
+ *  work from the same struct (jobs/run.c).  Each key, its type, default, range
+ *  and meaning stands in one table in io/job_keys.c; the canonical text, the
  *  digest, `covey check` and the error messages all come from that table.
  */
 #ifndef COVEY_IO_JOB_H
 #define COVEY_IO_JOB_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/err.h"
@@ -52,11 +53,15 @@ typedef struct {
 } cv_feature;
 
 typedef struct {
-    char *file; /* as the user named it, for messages */
+    char *file;  /* as the user named it, for messages */
+    int version; /* covey: 1 */
     char *name;
     int n_silos;
     cv_job_silo *silos;
-    int silos_counted; /* silos: {count, prefix} was given */
+    int *silos_by_name; /* (n_silos) silo numbers, sorted by name */
+    int silos_counted;  /* silos: {count, prefix} was given: its count; the
+                         * names are prefix + number from 0, zero-padded */
+    char *silos_prefix; /* NULL if not counted */
 
     struct {
         cv_format format;
@@ -80,7 +85,7 @@ typedef struct {
         char *kind; /* linear | logistic | softmax | poisson | mlp */
         int n_hidden;
         int hidden[CV_MAX_HIDDEN];
-        char *activation; /* relu | tanh | sigmoid */
+        char *activation; /* relu | tanh | sigmoid; NULL unless mlp */
     } model;
 
     struct {
@@ -95,9 +100,10 @@ typedef struct {
             int epochs; /* exactly one of epochs, steps is > 0 */
             int steps;
             int batch;
+            char *optimizer; /* sgd */
             double learning_rate, momentum, weight_decay, proximal;
         } local;
-        struct {
+        struct { /* 0 where the strategy does not use it */
             double learning_rate, momentum, beta1, beta2, tau;
         } server;
     } training;
@@ -128,12 +134,15 @@ int cv_job_load(const char *path, cv_job **job, cv_err *err);
 
 /** The same from text (the canonical text of a broadcast or a checkpoint);
  *  `file` is the name used in messages. */
-int cv_job_parse(const char *text, const char *file, cv_job **job,
-                 cv_err *err);
+int cv_job_parse(const char *text, const char *file, cv_job **job, cv_err *err);
 
 void cv_job_destroy(cv_job **job);
 
 /** Index of the silo called name, or -1. */
 int cv_job_silo_index(const cv_job *job, const char *name);
+
+/** The words that the key at path may have ("model.kind"), for lists that
+ *  must agree with those of other rooms; for an enum, word i is value i. */
+const char *const *cv_job_words(const char *path, size_t *n);
 
 #endif

@@ -11,8 +11,8 @@
  *  In:  y (n_rows) target: classes are its distinct values, used by dirichlet
  *       and shards; may be NULL for iid and modulo
  *  dirichlet: for each class, proportions over silos ~ Dirichlet(alpha)
- *       (Hsu, Qi, Brown 2019); shards: rows sorted by class, cut into 2n shards,
- *       two for each silo (McMahan et al. 2017)
+ *       (Hsu, Qi, Brown 2019); shards: rows sorted by class, cut into 2n
+ * shards, two for each silo (McMahan et al. 2017)
  */
 void cv_partition_rows(int32_t *silo_of, const float *y, int64_t n_rows,
                        int n_silos, cv_partition kind, double alpha,

@@ -3,8 +3,14 @@
  *  Data layout (DESIGN section 7): /x (rows, columns) float32 or uint8 with
  *  attributes `columns` (names) and `scale` (a factor for uint8, e.g. 1/255);
  *  /y (rows) with attribute `name`; /categories/<column> (level names) for
- *  columns that hold level numbers 0, 1, ...; missing = NaN.
- *  CSV and IDX files are read into the same struct.
+ *  columns that hold level numbers 0, 1, ... (`scale` does not apply to those);
+ *  missing = NaN.  Integers and float64 become float32, uint8 stays; without
+ *  `columns` the names are x0, x1, ..., without `name` it is "label", without
+ *  `scale` 1.  CSV and IDX files are read into the same struct: an IDX file has
+ *  columns p0, p1, ..., scale 1/255, and its labels take the target's name.
+ *
+ *  CSV: RFC 4180 with a header line, UTF-8, separated by ',', ';' or tab; an
+ *  empty field, NA and NaN are missing; empty lines are passed over.
  *
  *  Everything here is local, and every file is hostile until checked.
  *  Messages that leave the silo name the column or the file role; values, row
@@ -30,16 +36,22 @@ typedef struct {
     int64_t n_rows;
     int32_t n_cols;
     cv_type type;
-    void *x;         /* (n_rows, n_cols) row-major, 64-byte aligned */
-    double scale;    /* value = x * scale; 1 for float32 */
-    cv_column *cols; /* (n_cols) */
-    float *y;        /* (n_rows), or NULL: the target is a column of x */
+    void *x;          /* (n_rows, n_cols) row-major, 64-byte aligned */
+    double scale;     /* value = x * scale; 1 for float32 */
+    cv_column *cols;  /* (n_cols) */
+    float *y;         /* (n_rows), or NULL: the target is a column of x */
     cv_column target; /* of y; name NULL if there is no y */
+    int y_whole;      /* y was stored as integers: labels rather than values */
 } cv_table;
 
-/** Which rows of a file a caller wants: all, or those with keep[i] != 0. */
+/** What of a file a caller wants: all rows, or those with keep[i] != 0. */
 typedef struct {
     const uint8_t *keep; /* (n_rows of the file), or NULL for all */
+    int64_t n_rows;      /* length of keep; another row count in the file is
+                          * then an error. 0: unknown, the caller answers for
+                          * it */
+    int declared_only;   /* CSV: leave out columns that are neither declared
+                          * nor the target (they may hold text) */
 } cv_row_filter;
 
 /** Read a data file.
@@ -50,10 +62,14 @@ typedef struct {
  *        features, n_features   declared columns (may be NULL, 0): a CSV column
  *                that is declared `category` is read as text with its levels;
  *                an undeclared CSV column is a number, so text in it is an error
- *                that names line (site) and column
- *        target  target's name or NULL; a CSV target whose first value is not
- *                a number is read as a category
- *  Out:  *table  to be freed with cv_table_destroy
+ *                that names line (site) and column (cv_row_filter.declared_only
+ *                leaves such columns out). Levels that are declared are the only
+ *                ones allowed; found ones are sorted, numbers by value before
+ *                texts by bytes
+ *        target  target's name or NULL; a CSV target whose first value is not a
+ *                number is read as a category. A target that is not in the file
+ *                is no error here, but in cv_schema_of_table
+ *  Out:  *table  to be freed with cv_table_destroy; 0 rows if none was kept
  *  Errors: CV_ERR_INPUT for missing, empty, truncated or malformed files, ragged
  *        CSV lines, duplicate column names, infinities, row counts of x and y
  *        that differ; never a crash
@@ -64,7 +80,8 @@ int cv_table_read(const char *path, cv_format format, const char *file_role,
                   cv_err *err);
 
 /** Rows in the file, and the target column alone (n_rows floats; malloc'd), in
- *  order to partition a simulated data set without reading /x. */
+ *  order to partition a simulated data set without reading /x. Categories come
+ *  as level numbers. */
 int cv_table_read_target(const char *path, cv_format format,
                          const char *file_role, const char *target,
                          const cv_feature *features, int n_features,

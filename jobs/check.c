@@ -33,9 +33,10 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     cv_table *table = NULL;
     cv_schema *schema = NULL;
     cv_design *d = NULL;
-    int rc =
-        cv_table_read(path, job->data.format, role, NULL, job->data.features,
-                      job->data.n_features, job->data.target, &table, err);
+    int rc = cv_table_read(path, job->data.format, role,
+                           &(cv_row_filter){NULL, 0, job->data.n_features > 0},
+                           job->data.features, job->data.n_features,
+                           job->data.target, &table, err);
     if (!rc)
         rc = cv_schema_of_table(
             table, job, cv_model_needs_classes(job->model.kind), &schema, err);

@@ -7,7 +7,6 @@
 #include "core/err.h"
 #include "core/text.h"
 #include "jobs/commands.h"
-#include "solver/blas.h"
 
 typedef struct {
     const char *name;
@@ -123,9 +122,6 @@ int main(int argc, char **argv)
 {
     cv_err err = {0};
     opterr = 0; /* one message per failure, and it is ours */
-    if (argc > 1 &&
-        (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "predict") == 0))
-        cv_blas_prefer_core(argv);
     int rc = dispatch(argc, argv, &err);
     if (rc < 0 && err.text[0]) {
         char text[1100];

@@ -22,9 +22,9 @@ static int read_rows(const cv_saved *s, const char *path, cv_design **design,
     cv_table *table = NULL;
     int rc = cv_table_guess_format(path, &format, err);
     if (!rc)
-        rc = cv_table_read(path, format, "data", NULL, s->schema->features,
-                           s->schema->n_features, s->schema->target.name,
-                           &table, err);
+        rc = cv_table_read(path, format, "data", &(cv_row_filter){NULL, 0, 1},
+                           s->schema->features, s->schema->n_features,
+                           s->schema->target.name, &table, err);
     if (!rc)
         rc = cv_design_encode(&table, s->schema, 0, design, err);
     cv_table_destroy(&table);

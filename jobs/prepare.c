@@ -71,9 +71,9 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
             silo_of[kept++] = s;
     }
     rc = cv_table_read(path, job->data.format, "simulate.source",
-                       &(cv_row_filter){keep, n}, job->data.features,
-                       job->data.n_features, job->data.target, &src->table[0],
-                       err);
+                       &(cv_row_filter){keep, n, job->data.n_features > 0},
+                       job->data.features, job->data.n_features,
+                       job->data.target, &src->table[0], err);
     if (rc)
         goto out;
     CV_CHECK(src->table[0]->n_rows == kept);
@@ -82,7 +82,8 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     if (job->simulate.test) {
         free(path);
         path = beside_job(job, job->simulate.test);
-        rc = cv_table_read(path, job->data.format, "simulate.test", NULL,
+        rc = cv_table_read(path, job->data.format, "simulate.test",
+                           &(cv_row_filter){NULL, 0, job->data.n_features > 0},
                            job->data.features, job->data.n_features,
                            job->data.target, &src->test, err);
     }
@@ -133,7 +134,8 @@ static int read_silo(cv_run *run, cv_hosted *h, cv_table **table, cv_err *err)
     char *log = cv_asprintf("%s/silo-%s.log", h->state_dir, h->name);
     cv_log_open_site(log);
     free(log);
-    rc = cv_table_read(silo->data, run->job->data.format, "data", NULL,
+    rc = cv_table_read(silo->data, run->job->data.format, "data",
+                       &(cv_row_filter){NULL, 0, run->job->data.n_features > 0},
                        run->job->data.features, run->job->data.n_features,
                        run->job->data.target, table, err);
     if (rc) {

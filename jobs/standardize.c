@@ -86,9 +86,25 @@ static void pool(cv_run *run, double scale)
     free(is_number);
 }
 
+/* Identity where nothing is agreed yet (bounds have set shift and unit). */
+static void start_from_identity(cv_schema *schema)
+{
+    size_t c = (size_t)schema->n_cols;
+    if (!schema->shift)
+        schema->shift = CV_NEW(c, double);
+    if (!schema->fill)
+        schema->fill = CV_NEW(c, double);
+    if (schema->unit)
+        return;
+    schema->unit = CV_NEW(c, double);
+    for (size_t j = 0; j < c; j++)
+        schema->unit[j] = 1.0;
+}
+
 void cv_standardize_all(cv_run *run, double scale)
 {
     cv_schema *schema = run->schema;
+    start_from_identity(schema);
     if (schema->standardize == CV_STANDARDIZE_POOLED ||
         schema->missing == CV_MISSING_MEAN)
         pool(run, scale);

@@ -70,9 +70,8 @@ size_t cv_model_work_bytes(const cv_model *model, int max_rows);
  *  Out:  loss_sum  sum of the rows' losses before the update (natural log)
  */
 void cv_model_gradient(const cv_model *model, cv_model_work *work,
-                       const float *w, const float *x, const float *y,
-                       int rows, float alpha, float beta, float *out,
-                       double *loss_sum);
+                       const float *w, const float *x, const float *y, int rows,
+                       float alpha, float beta, float *out, double *loss_sum);
 
 /** Predictions (rows, n_out): probabilities of classes (logistic: of class 1,
  *  one column), means otherwise. */
@@ -85,8 +84,8 @@ void cv_model_predict(const cv_model *model, cv_model_work *work,
  *  sums[CV_MAX_METRICS] are added to; values[i] belongs to names[i]. */
 int cv_model_n_sums(const cv_model *model);
 void cv_model_add_sums(const cv_model *model, cv_model_work *work,
-                       const float *w, const float *x, const float *y,
-                       int rows, double *sums);
+                       const float *w, const float *x, const float *y, int rows,
+                       double *sums);
 int cv_model_metrics(const cv_model *model, const double *sums,
                      double values[CV_MAX_METRICS],
                      const char *names[CV_MAX_METRICS]);

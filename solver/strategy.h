@@ -37,10 +37,10 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    int n_server;                         /* model-sized server vectors */
+    int n_server; /* model-sized server vectors */
     const char *server_names[CV_MAX_STATE];
-    int n_payload;   /* model-sized vectors a silo sends: 1, scaffold 2 */
-    int n_silo;      /* model-sized vectors a silo keeps: scaffold 1 */
+    int n_payload; /* model-sized vectors a silo sends: 1, scaffold 2 */
+    int n_silo;    /* model-sized vectors a silo keeps: scaffold 1 */
     const char *silo_names[CV_MAX_STATE];
     /** Server state before the first round (already zero). NULL: zero. */
     void (*init)(const cv_server_config *c, float *const *state, size_t n);

@@ -15,9 +15,9 @@
 typedef struct {
     int64_t n_rows;
     int n_cols;
-    int is_u8;       /* x is uint8_t, else float */
-    const void *x;   /* (n_rows, n_cols) */
-    const float *y;  /* (n_rows) */
+    int is_u8;        /* x is uint8_t, else float */
+    const void *x;    /* (n_rows, n_cols) */
+    const float *y;   /* (n_rows) */
     const float *mul; /* (n_cols) value = x * mul + add, or NULL: as it is */
     const float *add; /* (n_cols), NULL with mul */
 } cv_samples;
@@ -44,7 +44,7 @@ typedef struct {
     int64_t steps;   /* SGD steps taken */
     double loss_sum; /* over all rows seen, this rank's part */
     int64_t rows_seen;
-    int finite;      /* 0 if a loss, or any parameter, is not finite */
+    int finite; /* 0 if a loss, or any parameter, is not finite */
 } cv_train_result;
 
 /** Number of SGD steps that n_rows give under config. */
@@ -71,6 +71,11 @@ void cv_train_silo(cv_trainer *t, const cv_samples *data, uint64_t silo,
  *  targets into y (NULL: not wanted). idx NULL: rows first.. in order. */
 void cv_samples_gather(const cv_samples *data, const uint32_t *idx,
                        int64_t first, int rows, float *out, float *y);
+
+/** Ask the memory for rows idx[0..rows) while other work goes on; no more of
+ *  them than a cache holds. */
+void cv_samples_prefetch(const cv_samples *data, const uint32_t *idx,
+                         int64_t rows);
 
 /** Add the metric sums of rows [first, first + n) to sums. */
 void cv_samples_sums(const cv_model *model, cv_model_work *work, int max_rows,

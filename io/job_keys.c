@@ -1,0 +1,236 @@
+/* Every key of job.yaml. To add one: a member in io/job.h and a row here. */
+#include "io/job_keys.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_INT 1000000000
+
+/* Words in the order of their enums in io/job.h. */
+static const char *const formats[] = {"hdf5", "csv", "idx", NULL};
+static const char *const feature_types[] = {"number", "category", NULL};
+static const char *const missing[] = {"drop", "mean", "fail", NULL};
+static const char *const standardize[] = {"none", "pooled", "bounds", NULL};
+static const char *const partitions[] = {"iid", "modulo", "dirichlet", "shards",
+                                         NULL};
+static const char *const weights[] = {"rows", "equal", "declared", NULL};
+_Static_assert(sizeof(cv_format) == sizeof(int), "words are kept as int");
+
+/* Words that solver/ knows as well; tests/jobs compares the lists. */
+static const char *const kinds[] = {"linear",  "logistic", "softmax",
+                                    "poisson", "mlp",      NULL};
+static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};
+static const char *const optimizers[] = {"sgd", NULL};
+static const char *const strategies[] = {"fedavg",   "fedprox", "fedavgm",
+                                         "fedadam",  "fedyogi", "fedadagrad",
+                                         "scaffold", "fednova", NULL};
+
+/* Groups of words for `among`. */
+static const char *const only_mlp[] = {"mlp", NULL};
+static const char *const only_number[] = {"number", NULL};
+static const char *const only_category[] = {"category", NULL};
+static const char *const only_dirichlet[] = {"dirichlet", NULL};
+static const char *const only_declared[] = {"declared", NULL};
+static const char *const only_fedavgm[] = {"fedavgm", NULL};
+static const char *const adaptive[] = {"fedadam", "fedyogi", "fedadagrad",
+                                       NULL};
+static const char *const adam_like[] = {"fedadam", "fedyogi", NULL};
+static const char *const only_fedadagrad[] = {"fedadagrad", NULL};
+static const char *const averaging[] = {"fedavg",   "fedprox", "fedavgm",
+                                        "scaffold", "fednova", NULL};
+
+/* Compressed secp256k1 key; hex digits become lower case, so that one key has
+ * one text. Whether it is a point of the curve is chain/'s to say. */
+static int check_public_key(char *text)
+{
+    if (strlen(text) != 68 || strncmp(text, "0x0", 3) != 0 ||
+        (text[3] != '2' && text[3] != '3'))
+        return -1;
+    for (char *s = text + 2; *s; s++) {
+        if (!isxdigit((unsigned char)*s))
+            return -1;
+        *s = (char)tolower((unsigned char)*s);
+    }
+    return 0;
+}
+
+/* With up to six digits behind it still a name of at most 64. */
+static int check_prefix(char *text)
+{
+    return strlen(text) <= 56 ? cv_keys_check_name(text) : -1;
+}
+
+#define JOB(member)      .offset = offsetof(cv_job, member)
+#define SILO(member)     .offset = offsetof(cv_job_silo, member)
+#define FEATURE(member)  .offset = offsetof(cv_feature, member)
+#define COUNT(s, member) .count = offsetof(s, member)
+#define FROM(a)          .range = {a, INFINITY, 0, 0}
+#define ABOVE(a)         .range = {a, INFINITY, 1, 0}
+#define WITHIN(a, b)     .range = {a, b, 0, 0}
+#define ABOVE_TO(a, b)   .range = {a, b, 1, 0}
+#define FROM_BELOW(a, b) .range = {a, b, 0, 1}
+#define WHEN(key, group) .when = key, .among = group
+#define STRATEGY(group)  WHEN("training.strategy", group)
+#define NAME_RULE                                                              \
+    "a name of at most 64 letters (a-z, A-Z), digits, '-', '_' and '.', not "  \
+    "beginning with '-' or '.'"
+
+static const cv_key rows[] = {
+    {"covey", CV_KEY_INT, JOB(version), CV_KEY_REQUIRED, WITHIN(1, 1),
+     .expected = "1, the version of job files that this program reads",
+     .meaning = "version of the job file"},
+    {"name", CV_KEY_TEXT, JOB(name), CV_KEY_REQUIRED,
+     .check = cv_keys_check_name, .expected = NAME_RULE,
+     .meaning = "name of the job"},
+
+    {"silos", CV_KEY_LIST_OR_MAP, JOB(silos), CV_KEY_REQUIRED,
+     COUNT(cv_job, n_silos), .flag = offsetof(cv_job, silos_counted),
+     .size = sizeof(cv_job_silo), .max_items = 1000000,
+     .expected = "a list such as [{name: north}, {name: south}], or {count: "
+                 "100, prefix: s} with simulate",
+     .meaning = "the institutions that take part"},
+    {"silos.count", CV_KEY_INT, JOB(silos_counted), CV_KEY_REQUIRED,
+     WITHIN(1, 1000000), .meaning = "number of simulated silos"},
+    {"silos.prefix", CV_KEY_TEXT, JOB(silos_prefix), .def = "s",
+     .check = check_prefix,
+     .expected = "at most 56 letters (a-z, A-Z), digits, '-', '_' and '.', not "
+                 "beginning with '-' or '.'",
+     .meaning = "what the names of simulated silos begin with"},
+    {"silos[].name", CV_KEY_TEXT, SILO(name), CV_KEY_REQUIRED | CV_KEY_UNIQUE,
+     .check = cv_keys_check_name, .expected = NAME_RULE,
+     .meaning = "name of the silo"},
+    {"silos[].public_key", CV_KEY_TEXT, SILO(public_key), CV_KEY_UNIQUE,
+     .check = check_public_key,
+     .expected = "0x02 or 0x03 and 64 more hex digits (a compressed secp256k1 "
+                 "key)",
+     .meaning = "key with which the silo signs"},
+    {"silos[].ranks", CV_KEY_INT, SILO(ranks), .def = "1", WITHIN(1, 1000000),
+     .meaning = "MPI ranks the silo would like"},
+    {"silos[].weight", CV_KEY_NUMBER, SILO(weight), .def = "1", ABOVE(0),
+     WHEN("training.weights", only_declared),
+     .meaning = "weight of the silo in the sum"},
+
+    {"data.format", CV_KEY_WORD, JOB(data.format), .def = "hdf5",
+     .words = formats, .meaning = "format of the data files"},
+    {"data.target", CV_KEY_TEXT, JOB(data.target), .def = "label",
+     .meaning = "column that is predicted"},
+    {"data.features", CV_KEY_LIST, JOB(data.features),
+     COUNT(cv_job, data.n_features), .size = sizeof(cv_feature),
+     .max_items = 1000000,
+     .expected = "a list such as [{name: age}, {name: sex, type: category}]; "
+                 "left out, every column but the target is used",
+     .meaning = "columns that predict"},
+    {"data.features[].name", CV_KEY_TEXT, FEATURE(name),
+     CV_KEY_REQUIRED | CV_KEY_UNIQUE, .meaning = "name of the column"},
+    {"data.features[].type", CV_KEY_WORD, FEATURE(type), .def = "number",
+     .words = feature_types, .meaning = "a number or a category"},
+    {"data.features[].bounds", CV_KEY_PAIR, FEATURE(lo),
+     COUNT(cv_feature, has_bounds), WHEN("data.features[].type", only_number),
+     .meaning = "lowest and highest value known in advance"},
+    {"data.features[].levels", CV_KEY_TEXTS, FEATURE(levels), CV_KEY_UNIQUE,
+     COUNT(cv_feature, n_levels), .max_items = 1000000,
+     WHEN("data.features[].type", only_category),
+     .meaning = "values of a category; left out, those found in the data"},
+    {"data.missing", CV_KEY_WORD, JOB(data.missing), .def = "fail",
+     .words = missing, .meaning = "what to do with a missing value"},
+    {"data.standardize", CV_KEY_WORD, JOB(data.standardize), .def = "none",
+     .words = standardize, .meaning = "how columns are brought to one scale"},
+    {"data.test_fraction", CV_KEY_NUMBER, JOB(data.test_fraction), .def = "0",
+     FROM_BELOW(0, 1), .meaning = "share of rows kept for testing"},
+
+    {"simulate", CV_KEY_SECTION, .flag = offsetof(cv_job, simulate.enabled),
+     .meaning = "split one data set into silos"},
+    {"simulate.source", CV_KEY_TEXT, JOB(simulate.source), CV_KEY_REQUIRED,
+     .meaning = "data set to split, relative to the job file"},
+    {"simulate.test", CV_KEY_TEXT, JOB(simulate.test),
+     .meaning = "data set to test on, relative to the job file"},
+    {"simulate.partition", CV_KEY_WORD, JOB(simulate.partition), .def = "iid",
+     .words = partitions, .meaning = "how rows are given to silos"},
+    {"simulate.alpha", CV_KEY_NUMBER, JOB(simulate.alpha), .def = "0.5",
+     ABOVE(0), WHEN("simulate.partition", only_dirichlet),
+     .meaning = "evenness of the labels; small is uneven"},
+
+    {"model.kind", CV_KEY_NAME, JOB(model.kind), CV_KEY_REQUIRED,
+     .words = kinds, .meaning = "kind of model"},
+    {"model.hidden", CV_KEY_INTS, JOB(model.hidden), CV_KEY_REQUIRED,
+     COUNT(cv_job, model.n_hidden), .max_items = CV_MAX_HIDDEN,
+     WITHIN(1, 65536), WHEN("model.kind", only_mlp),
+     .meaning = "widths of the hidden layers"},
+    {"model.activation", CV_KEY_NAME, JOB(model.activation), .def = "relu",
+     .words = activations, WHEN("model.kind", only_mlp),
+     .meaning = "function after each hidden layer"},
+
+    {"training.strategy", CV_KEY_NAME, JOB(training.strategy), .def = "fedavg",
+     .words = strategies, .meaning = "how updates are combined"},
+    {"training.rounds", CV_KEY_INT, JOB(training.rounds),
+     CV_KEY_REQUIRED | CV_KEY_NO_DIGEST, WITHIN(1, MAX_INT),
+     .meaning = "number of rounds"},
+    {"training.participation", CV_KEY_NUMBER, JOB(training.participation),
+     .def = "1", ABOVE_TO(0, 1), .meaning = "share of silos drawn each round"},
+    {"training.min_silos", CV_KEY_INT, JOB(training.min_silos), .def = "1",
+     WITHIN(1, 1000000), .meaning = "fewest silos a round needs"},
+    {"training.weights", CV_KEY_WORD, JOB(training.weights), .def = "rows",
+     .words = weights, .meaning = "how silos are weighted"},
+    {"training.seed", CV_KEY_I64, JOB(training.seed), .def = "1", FROM(0),
+     .expected = "a whole number from 0 to 9223372036854775807",
+     .meaning = "seed of all public random draws"},
+    {"training.tolerance", CV_KEY_NUMBER, JOB(training.tolerance), .def = "0",
+     FROM(0), .meaning = "stop when the model changes less; 0: never"},
+
+    {"training.local.epochs", CV_KEY_INT, JOB(training.local.epochs),
+     WITHIN(1, MAX_INT), .meaning = "passes over the silo's rows a round"},
+    {"training.local.steps", CV_KEY_INT, JOB(training.local.steps),
+     WITHIN(1, MAX_INT), .meaning = "steps a round, instead of epochs"},
+    {"training.local.batch", CV_KEY_INT, JOB(training.local.batch), .def = "32",
+     WITHIN(1, MAX_INT), .meaning = "rows in a step"},
+    {"training.local.optimizer", CV_KEY_NAME, JOB(training.local.optimizer),
+     .def = "sgd", .words = optimizers, .meaning = "local optimizer"},
+    {"training.local.learning_rate", CV_KEY_NUMBER,
+     JOB(training.local.learning_rate), .def = "0.1", ABOVE(0),
+     .meaning = "length of a local step"},
+    {"training.local.momentum", CV_KEY_NUMBER, JOB(training.local.momentum),
+     .def = "0", FROM_BELOW(0, 1), .meaning = "momentum of local steps"},
+    {"training.local.weight_decay", CV_KEY_NUMBER,
+     JOB(training.local.weight_decay), .def = "0", FROM(0),
+     .meaning = "pull of parameters towards 0"},
+    {"training.local.proximal", CV_KEY_NUMBER, JOB(training.local.proximal),
+     .def = "0", FROM(0),
+     .meaning = "pull towards the round's first model (fedprox, fednova)"},
+
+    {"training.server.learning_rate", CV_KEY_NUMBER,
+     JOB(training.server.learning_rate), .def = "1", ABOVE(0),
+     STRATEGY(averaging), .meaning = "length of the server's step"},
+    /* An adaptive step is about this long in every parameter, whatever the
+     * updates' size: 0.01 is the order of the best rates in Reddi et al. 2021;
+     * fedadagrad's steps shrink from there, so it begins larger. */
+    {"training.server.learning_rate", CV_KEY_NUMBER,
+     JOB(training.server.learning_rate), .def = "0.01", ABOVE(0),
+     STRATEGY(adam_like), .meaning = "length of the server's step"},
+    {"training.server.learning_rate", CV_KEY_NUMBER,
+     JOB(training.server.learning_rate), .def = "0.1", ABOVE(0),
+     STRATEGY(only_fedadagrad), .meaning = "length of the server's step"},
+    {"training.server.momentum", CV_KEY_NUMBER, JOB(training.server.momentum),
+     .def = "0.9", FROM_BELOW(0, 1), STRATEGY(only_fedavgm),
+     .meaning = "momentum of the server's steps"},
+    {"training.server.beta1", CV_KEY_NUMBER, JOB(training.server.beta1),
+     .def = "0.9", FROM_BELOW(0, 1), STRATEGY(adaptive),
+     .meaning = "memory of the mean update"},
+    {"training.server.beta2", CV_KEY_NUMBER, JOB(training.server.beta2),
+     .def = "0.99", FROM_BELOW(0, 1), STRATEGY(adam_like),
+     .meaning = "memory of the squared update"},
+    {"training.server.tau", CV_KEY_NUMBER, JOB(training.server.tau),
+     .def = "0.001", ABOVE(0), STRATEGY(adaptive),
+     .meaning = "floor under the square root; large is less adaptive"},
+
+    {"checkpoint.every", CV_KEY_INT, JOB(checkpoint.every), CV_KEY_NO_DIGEST,
+     .def = "1", WITHIN(1, MAX_INT), .meaning = "rounds between checkpoints"},
+    {"checkpoint.keep", CV_KEY_INT, JOB(checkpoint.keep), CV_KEY_NO_DIGEST,
+     .def = "3", WITHIN(0, MAX_INT),
+     .meaning = "older checkpoints kept beside the newest"},
+
+    {"disclosure.min_rows", CV_KEY_INT, JOB(disclosure.min_rows), .def = "1",
+     WITHIN(1, MAX_INT), .meaning = "a silo with fewer training rows sits out"},
+};
+
+const cv_keys cv_job_keys = {rows, sizeof rows / sizeof *rows};

@@ -1,0 +1,15 @@
+/** The table of job.yaml's keys; internal to io/ and its tests. */
+#ifndef COVEY_IO_JOB_KEYS_H
+#define COVEY_IO_JOB_KEYS_H
+
+#include "io/job.h"
+#include "io/keys.h"
+
+/** Rows for the members of cv_job. */
+extern const cv_keys cv_job_keys;
+
+/** Rules that more than one key takes part in; fills in what depends on them
+ *  (epochs, the silos of {count, prefix}).  tree is for the lines. */
+int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err);
+
+#endif

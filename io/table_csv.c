@@ -1,0 +1,376 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/err.h"
+#include "core/mem.h"
+#include "io/csv.h"
+#include "io/table_internal.h"
+
+typedef enum { SKIP, NUMBER, CATEGORY, UNDECIDED } csv_kind;
+
+enum { TO_TARGET = -1 };
+
+typedef struct {
+    csv_kind kind;
+    int32_t to; /* column of x, or TO_TARGET */
+    int fixed;  /* the levels are declared */
+    cv_name_set levels;
+} csv_column;
+
+typedef struct {
+    const cv_source *src;
+    cv_err *err;
+    cv_csv csv;
+    cv_name_set names; /* of the header */
+    csv_column *cols;  /* (names.n) */
+    cv_table *table;
+    int64_t n_rows;   /* read so far */
+    int64_t n_kept;   /* and kept */
+    int64_t capacity; /* rows allocated in the table */
+} csv_reader;
+
+static int fail_at(csv_reader *r, int64_t line, const char *what)
+{
+    cv_source_fail(r->src, r->err, "the CSV text is malformed: %s", what);
+    return cv_source_site(r->src, r->err, "line %lld", (long long)line);
+}
+
+static int fail_value(csv_reader *r, size_t col, const cv_csv_field *f,
+                      const char *what)
+{
+    cv_source_fail(r->src, r->err, "column '%s': %s", r->names.names[col],
+                   what);
+    return cv_source_site(r->src, r->err, "line %lld, column '%s': '%.*s'",
+                          (long long)f->line, r->names.names[col],
+                          f->len < 60 ? (int)f->len : 60, f->text);
+}
+
+/* What people feed a CSV reader that is not UTF-8 text. */
+static int check_encoding(const cv_source *src, const char *text, size_t len,
+                          cv_err *err)
+{
+    if (len >= 2 && memcmp(text, "\x1f\x8b", 2) == 0)
+        return cv_source_fail(src, err,
+                              "expected CSV text, found a gzip file; "
+                              "unpack it first");
+    if (len >= 2 &&
+        (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        return cv_source_fail(src, err,
+                              "expected UTF-8 text, found UTF-16; "
+                              "save it as UTF-8");
+    if (memchr(text, '\0', len))
+        return cv_source_fail(src, err,
+                              "expected CSV text, found a file with "
+                              "zero bytes");
+    return 0;
+}
+
+static int read_header(csv_reader *r)
+{
+    cv_csv_field f = {0};
+    if (!cv_csv_more(&r->csv))
+        return cv_source_fail(r->src, r->err, "no header line");
+    while (!f.last) {
+        if (cv_csv_next(&r->csv, &f))
+            return fail_at(r, f.line, r->csv.problem);
+        int number = (int)r->names.n + 1;
+        if (f.len == 0)
+            return cv_source_fail(
+                r->src, r->err,
+                "column %d has no name; the first line must name every column "
+                "(from R write with row.names = FALSE, from pandas with "
+                "index=False)",
+                number);
+        const char *fault = cv_name_fault(f.text, f.len);
+        if (fault)
+            return cv_source_fail(
+                r->src, r->err, "column %d has a name that %s", number, fault);
+        if (number > CV_COLUMNS_MAX)
+            return cv_source_fail(r->src, r->err, "more than %d columns",
+                                  CV_COLUMNS_MAX);
+        if (!cv_name_set_add(&r->names, f.text, f.len, NULL))
+            return cv_source_fail(
+                r->src, r->err,
+                "column '%.*s' is there twice; the first line must give every "
+                "column a name of its own",
+                (int)f.len, f.text);
+    }
+    return 0;
+}
+
+static void plan_column(csv_reader *r, size_t col, const cv_feature *declared,
+                        int32_t *n_cols)
+{
+    const cv_source *src = r->src;
+    csv_column *c = &r->cols[col];
+    int is_target =
+        src->target && strcmp(r->names.names[col], src->target) == 0;
+    int left_out = src->filter && src->filter->declared_only && !declared;
+    if (!is_target && (src->target_only || left_out))
+        return;
+    c->to = is_target ? TO_TARGET : (*n_cols)++;
+    if (!declared) {
+        c->kind = is_target ? UNDECIDED : NUMBER;
+        return;
+    }
+    c->kind = declared->type == CV_FEATURE_CATEGORY ? CATEGORY : NUMBER;
+    if (c->kind == CATEGORY && declared->n_levels) {
+        c->fixed = 1;
+        cv_name_set_add_all(&c->levels, declared->levels,
+                            (size_t)declared->n_levels);
+    }
+}
+
+/* Every row of the file takes a line, and a byte for each of its columns. */
+static int64_t most_rows(const csv_reader *r)
+{
+    int64_t lines = 1;
+    for (const char *p = r->csv.at; p < r->csv.end; p++)
+        lines += *p == '\n';
+    int64_t fit = (r->csv.end - r->csv.at) / (int64_t)r->names.n + 1;
+    return lines < fit ? lines : fit;
+}
+
+static int plan(csv_reader *r)
+{
+    const cv_source *src = r->src;
+    cv_name_set declared = {0};
+    int32_t n_cols = 0, has_target = 0;
+    r->cols = CV_NEW(r->names.n, csv_column);
+    for (int i = 0; i < src->n_features; i++)
+        cv_name_set_add(&declared, src->features[i].name,
+                        strlen(src->features[i].name), NULL);
+    for (size_t j = 0; j < r->names.n; j++) {
+        int64_t k = cv_name_set_find(&declared, r->names.names[j],
+                                     strlen(r->names.names[j]));
+        plan_column(r, j, k >= 0 ? &src->features[k] : NULL, &n_cols);
+        has_target |= r->cols[j].kind != SKIP && r->cols[j].to == TO_TARGET;
+    }
+    cv_name_set_free(&declared);
+    int64_t rows = most_rows(r);
+    int rc = cv_source_room(src, rows, n_cols + 1, sizeof(float), r->err);
+    if (rc)
+        return rc;
+    const cv_row_filter *f = src->filter;
+    if (f && f->keep && f->n_rows) {
+        int64_t kept = 0;
+        for (int64_t i = 0; i < f->n_rows; i++)
+            kept += f->keep[i] != 0;
+        rows = kept < rows ? kept : rows;
+    }
+    r->capacity = rows;
+    r->table = cv_table_alloc(rows, n_cols, CV_TYPE_F32);
+    if (has_target)
+        r->table->y = CV_NEW(rows, float);
+    return 0;
+}
+
+static int is_missing(const char *s, size_t len)
+{
+    while (len && (*s == ' ' || *s == '\t')) {
+        s++;
+        len--;
+    }
+    while (len && (s[len - 1] == ' ' || s[len - 1] == '\t'))
+        len--;
+    return len == 0 || (len == 2 && memcmp(s, "NA", 2) == 0) ||
+           (len == 3 && (memcmp(s, "NaN", 3) == 0 || memcmp(s, "nan", 3) == 0));
+}
+
+static int read_number(csv_reader *r, size_t col, const cv_csv_field *f,
+                       float *out)
+{
+    double v;
+    switch (cv_number(&v, f->text, f->len)) {
+    case 0:
+        *out = (float)v;
+        if (!isinf(*out))
+            return 0;
+        break;
+    case 2:
+        *out = NAN;
+        return 0;
+    case -1:
+        if (!is_missing(f->text, f->len))
+            return fail_value(r, col, f,
+                              "expected a number, found text; declare it "
+                              "category, or take the column out");
+        *out = NAN;
+        return 0;
+    }
+    return fail_value(r, col, f,
+                      "a value is infinite or too large for a 32-bit float; "
+                      "leave missing values empty");
+}
+
+static int read_level(csv_reader *r, size_t col, const cv_csv_field *f,
+                      float *out)
+{
+    csv_column *c = &r->cols[col];
+    if (is_missing(f->text, f->len)) {
+        *out = NAN;
+        return 0;
+    }
+    int64_t at = cv_name_set_find(&c->levels, f->text, f->len);
+    if (at >= 0) {
+        *out = (float)at;
+        return 0;
+    }
+    if (c->fixed)
+        return fail_value(r, col, f,
+                          "a value is not one of the declared levels; add it "
+                          "to levels or correct the data");
+    const char *fault = cv_name_fault(f->text, f->len);
+    if (fault)
+        return fail_value(r, col, f, fault);
+    if (c->levels.n == CV_LEVELS_MAX)
+        return fail_value(r, col, f,
+                          "more levels than a category may have; is it an "
+                          "identifier rather than a category?");
+    uint32_t number;
+    cv_name_set_add(&c->levels, f->text, f->len, &number);
+    *out = (float)number;
+    return 0;
+}
+
+/* The first value that is there says what an undeclared target is; it counts
+ * whether its row is kept or not, so all readers of a file agree. */
+static void decide(csv_column *c, const cv_csv_field *f)
+{
+    double v;
+    if (!is_missing(f->text, f->len))
+        c->kind = cv_number(&v, f->text, f->len) < 0 ? CATEGORY : NUMBER;
+}
+
+static int read_row(csv_reader *r, int keep)
+{
+    cv_table *t = r->table;
+    float *x = (float *)t->x + (size_t)r->n_kept * (size_t)t->n_cols;
+    cv_csv_field f = {0};
+    int64_t line = r->csv.line;
+    size_t n = r->names.n, j = 0;
+    for (; !f.last; j++) {
+        if (cv_csv_next(&r->csv, &f))
+            return fail_at(r, f.line, r->csv.problem);
+        csv_column *c = &r->cols[j];
+        if (j >= n || c->kind == SKIP)
+            continue;
+        if (c->kind == UNDECIDED)
+            decide(c, &f);
+        if (!keep)
+            continue;
+        float *to = c->to == TO_TARGET ? &t->y[r->n_kept] : &x[c->to];
+        int rc = c->kind == CATEGORY ? read_level(r, j, &f, to)
+                                     : read_number(r, j, &f, to);
+        if (rc)
+            return rc;
+    }
+    if (j == n)
+        return 0;
+    cv_source_fail(r->src, r->err,
+                   "expected %zu fields in every line as in "
+                   "the header, found a line with another "
+                   "number of fields",
+                   n);
+    return cv_source_site(r->src, r->err, "line %lld has %zu fields",
+                          (long long)line, j);
+}
+
+static int read_rows(csv_reader *r)
+{
+    const cv_row_filter *f = r->src->filter;
+    int64_t n = f && f->keep ? f->n_rows : 0;
+    int rc = 0;
+    for (; !rc && cv_csv_more(&r->csv); r->n_rows++) {
+        if (n && r->n_rows == n)
+            break; /* reported below */
+        int keep = cv_source_keeps(r->src, r->n_rows);
+        CV_CHECK(!keep || r->n_kept < r->capacity);
+        rc = read_row(r, keep);
+        r->n_kept += keep;
+    }
+    if (rc)
+        return rc;
+    if (n && (r->n_rows != n || cv_csv_more(&r->csv)))
+        return cv_source_fail(r->src, r->err,
+                              "the number of rows has changed since the file "
+                              "was first read");
+    if (r->n_rows == 0)
+        return cv_source_fail(r->src, r->err, "no rows after the header");
+    r->table->n_rows = r->n_kept;
+    return 0;
+}
+
+static void renumber(float *v, size_t stride, int64_t n, const uint32_t *rank)
+{
+    for (int64_t i = 0; i < n; i++, v += stride)
+        if (!isnan(*v))
+            *v = (float)rank[(uint32_t)*v];
+}
+
+/* Names and levels move into the table; found levels are sorted. */
+static void finish_columns(csv_reader *r)
+{
+    cv_table *t = r->table;
+    for (size_t j = 0; j < r->names.n; j++) {
+        csv_column *c = &r->cols[j];
+        if (c->kind == SKIP)
+            continue;
+        int is_target = c->to == TO_TARGET;
+        cv_column *col = is_target ? &t->target : &t->cols[c->to];
+        col->name = r->names.names[j];
+        r->names.names[j] = NULL;
+        if (c->kind != CATEGORY)
+            continue;
+        col->n_levels = (int)c->levels.n;
+        col->levels = cv_name_set_take(&c->levels);
+        if (c->fixed || col->n_levels == 0)
+            continue;
+        uint32_t *rank = CV_NEW(col->n_levels, uint32_t);
+        cv_levels_sort(col->levels, (size_t)col->n_levels, rank);
+        if (is_target)
+            renumber(t->y, 1, t->n_rows, rank);
+        else
+            renumber((float *)t->x + c->to, (size_t)t->n_cols, t->n_rows, rank);
+        free(rank);
+    }
+}
+
+int cv_csv_parse(const cv_source *src, const char *text, size_t len,
+                 cv_table **table, cv_err *err)
+{
+    csv_reader r = {.src = src, .err = err};
+    int rc = check_encoding(src, text, len, err);
+    if (rc)
+        return rc;
+    cv_csv_open(&r.csv, text, len);
+    rc = read_header(&r);
+    if (!rc)
+        rc = plan(&r);
+    if (!rc)
+        rc = read_rows(&r);
+    if (!rc) {
+        finish_columns(&r);
+        *table = r.table;
+        r.table = NULL;
+    }
+    for (size_t j = 0; r.cols && j < r.names.n; j++)
+        cv_name_set_free(&r.cols[j].levels);
+    free(r.cols);
+    cv_name_set_free(&r.names);
+    cv_table_destroy(&r.table);
+    cv_csv_close(&r.csv);
+    return rc;
+}
+
+int cv_table_read_csv(const cv_source *src, cv_table **table, cv_err *err)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int rc = cv_source_load(src, &text, &len, err);
+    if (!rc)
+        rc = cv_csv_parse(src, text, len, table, err);
+    free(text);
+    return rc;
+}

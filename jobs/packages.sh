@@ -1,0 +1,50 @@
+#!/bin/sh
+# Install the Debian packages that are named and missing; nothing else.
+#   sh jobs/packages.sh build|data|tests ...
+# Works without a network when everything is there.
+set -eu
+
+build="build-essential cmake pkg-config openmpi-bin libopenmpi-dev
+libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev"
+data="dataset-fashion-mnist"
+tests="libcmocka-dev hdf5-tools python3 python3-numpy python3-h5py
+python3-sklearn jq"
+
+have() {
+    dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
+wanted=""
+for set in "$@"; do
+    case $set in
+    build)
+        wanted="$wanted $build"
+        # Another MPI that is in use already is as good as Open MPI.
+        if command -v mpicc >/dev/null && ! have libopenmpi-dev; then
+            wanted=$(echo $wanted | tr ' ' '\n' | grep -v openmpi | tr '\n' ' ')
+        fi ;;
+    data) wanted="$wanted $data" ;;
+    tests) wanted="$wanted $tests" ;;
+    *) echo "packages.sh: unknown set '$set'" >&2; exit 2 ;;
+    esac
+done
+
+missing=""
+for p in $wanted; do
+    have "$p" || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+if [ "$(id -u)" = 0 ]; then
+    sudo=""
+elif command -v sudo >/dev/null; then
+    sudo="sudo"
+else
+    echo "packages.sh: need root or sudo to install:$missing" >&2
+    exit 3
+fi
+$sudo apt-get -o DPkg::Lock::Timeout=900 update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $sudo apt-get -o DPkg::Lock::Timeout=900 \
+    install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,61 @@
+#include "solver/blas.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "core/err.h"
+#include "core/text.h"
+
+/* Set before the first parallel work, read from then on. */
+static int granted;
+
+const char *cv_blas_core(void)
+{
+    return openblas_get_corename();
+}
+
+static int allowed_cpus(void)
+{
+    int n = INT_MAX;
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask) == 0)
+        n = CPU_COUNT(&mask);
+    int64_t slurm;
+    const char *text = getenv("SLURM_CPUS_PER_TASK");
+    if (text && cv_parse_i64(&slurm, text) == 0 && slurm > 0 && slurm < n)
+        n = (int)slurm;
+    return n > 0 ? n : 1;
+}
+
+int cv_blas_set_threads(int asked)
+{
+    int limit = allowed_cpus();
+    granted = asked < 1 ? 1 : asked < limit ? asked : limit;
+    openblas_set_num_threads(granted);
+    return granted;
+}
+
+int cv_blas_threads(void)
+{
+    if (!granted)
+        cv_blas_set_threads(1);
+    return granted;
+}
+
+static blasint dim(int64_t n)
+{
+    CV_CHECK(n >= 0 && n <= INT_MAX);
+    return (blasint)n;
+}
+
+void cv_blas_sgemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k,
+                   float alpha, const float *a, int64_t lda, const float *b,
+                   int64_t ldb, float beta, float *c, int64_t ldc)
+{
+    cv_blas_threads();
+    cblas_sgemm(CblasRowMajor, a_t ? CblasTrans : CblasNoTrans,
+                b_t ? CblasTrans : CblasNoTrans, dim(m), dim(n), dim(k), alpha,
+                a, dim(lda), b, dim(ldb), beta, c, dim(ldc));
+}

@@ -1,0 +1,28 @@
+/** The one place that knows which BLAS is linked (OpenBLAS).
+ *
+ *  Scope: local.
+ */
+#ifndef COVEY_SOLVER_BLAS_H
+#define COVEY_SOLVER_BLAS_H
+
+#include <stdint.h>
+
+/** Name of OpenBLAS's kernels, e.g. "SkylakeX". */
+const char *cv_blas_core(void);
+
+/** Let BLAS and cv_gemm use up to `asked` threads.
+ *
+ *  Never more than the affinity mask and SLURM_CPUS_PER_TASK allow: ranks that
+ *  share a node must not fight for cores.
+ *  Returns: the number granted, >= 1. Until the first call it is 1.
+ */
+int cv_blas_set_threads(int asked);
+/** The number granted. */
+int cv_blas_threads(void);
+
+/** cblas_sgemm in row-major order; arguments as cv_gemm. */
+void cv_blas_sgemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k,
+                   float alpha, const float *a, int64_t lda, const float *b,
+                   int64_t ldb, float beta, float *c, int64_t ldc);
+
+#endif

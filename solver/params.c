@@ -1,0 +1,42 @@
+#include "solver/params.h"
+
+#include <string.h>
+
+#include "core/bytes.h"
+#include "core/err.h"
+#include "core/hash.h"
+
+size_t cv_params_add(cv_params *p, const char *name, int64_t rows, int64_t cols)
+{
+    CV_CHECK(p->n_views < CV_MAX_VIEWS && rows >= 0 && cols >= 0);
+    cv_view *v = &p->views[p->n_views++];
+    CV_CHECK(strlen(name) < sizeof v->name);
+    memset(v, 0, sizeof *v);
+    strcpy(v->name, name);
+    v->offset = p->n;
+    v->rank = cols > 0 ? 2 : 1;
+    v->dims[0] = rows;
+    v->dims[1] = cols;
+    size_t size = (size_t)rows;
+    CV_CHECK(!cols || !__builtin_mul_overflow(size, (size_t)cols, &size));
+    CV_CHECK(!__builtin_add_overflow(p->n, size, &p->n));
+    return v->offset;
+}
+
+void cv_params_digest(uint8_t out[32], const float *w, size_t n)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    cv_sha256_of(out, w, n * sizeof *w);
+#else
+    cv_sha256 *h = cv_sha256_create();
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        uint8_t bytes[4];
+        memcpy(&bits, &w[i], 4);
+        cv_put_le32(bytes, bits);
+        cv_sha256_add(h, bytes, 4);
+    }
+    cv_sha256_end(h, out);
+    cv_sha256_destroy(&h);
+#endif
+}

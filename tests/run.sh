@@ -1,0 +1,76 @@
+#!/bin/sh
+# Installs what the tests need, builds, and runs all tests:
+#   sh tests/run.sh             everything
+#   sh tests/run.sh PATTERN     tests whose name contains PATTERN
+# A test is an executable or script; its output goes to build/tests/log/NAME,
+# and is shown when it fails. A test that hangs has failed.
+set -eu
+cd "$(dirname "$0")/.."
+. jobs/mpi-env.sh
+pattern=${1:-}
+limit=300
+passed=0
+failed=0
+log=$PWD/build/tests/log
+export COVEY="$PWD/build/covey" COVEY_ASAN="$PWD/build-asan/covey"
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Open MPI itself leaks at exit; leaks of ours are looked for in unit tests.
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1
+export UBSAN_OPTIONS=print_stacktrace=1
+
+echo "== packages"
+sh jobs/packages.sh build data tests
+
+build() { # folder, cmake options
+    dir=$1
+    shift
+    echo "== build $dir"
+    mkdir -p "$dir"
+    cmake -S . -B "$dir" -DCOVEY_TESTS=ON "$@" >"$dir/configure.log" 2>&1 ||
+        { cat "$dir/configure.log" >&2; exit 1; }
+    cmake --build "$dir" -j "$(nproc)" >"$dir/build.log" 2>&1 ||
+        { tail -n 60 "$dir/build.log" >&2; exit 1; }
+}
+build build
+build build-asan -DCMAKE_BUILD_TYPE=Debug -DCOVEY_SANITIZE=address,undefined
+build build-nompi -DCOVEY_MPI=OFF
+mkdir -p "$log"
+
+run() { # name, command...
+    name=$1
+    shift
+    case $name in *"$pattern"*) ;; *) return 0 ;; esac
+    out=$log/$(echo "$name" | tr '/ ' '__')
+    start=$(date +%s)
+    if timeout -k 10 $limit "$@" >"$out" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        echo "ok    $name ($(($(date +%s) - start)) s)"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $name (exit $?)"
+        tail -n 40 "$out" | sed 's/^/      /'
+    fi
+}
+
+echo "== tests"
+for script in tests/core/test_*.sh; do
+    run "${script#tests/}" sh "$script"
+done
+for dir in build build-asan; do
+    for exe in "$dir"/tests/core/test_* "$dir"/tests/privacy/test_* \
+        "$dir"/tests/io/test_* "$dir"/tests/solver/test_*; do
+        run "$exe" "$exe"
+    done
+    for exe in "$dir"/tests/mpi/test_*; do
+        for n in 1 2 3 4; do
+            run "$exe -n $n" mpirun -n $n "$exe"
+        done
+    done
+done
+for script in tests/e2e/test_*.py tests/fault/test_*.py; do
+    run "${script#tests/}" /usr/bin/python3 "$script"
+done
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
