@@ -81,8 +81,10 @@ int cv_scrypt_check(const cv_scrypt_cost *cost, cv_err *err)
                           "r and p at least 1, found n=%llu r=%llu p=%llu",
                           (unsigned long long)n, (unsigned long long)r,
                           (unsigned long long)p);
-    /* r and p have 32 bits, so r p has at most 64 and divides safely. */
-    if (r > CV_SCRYPT_MAX_BYTES / 128 / n || r * p > CV_SCRYPT_MAX_WORK / n)
+    /* Divisions, because products of three hostile numbers overflow: r p has
+     * at most 64 bits, and n + p fits once n is known to be small. */
+    if (n > CV_SCRYPT_MAX_BYTES || n + p > CV_SCRYPT_MAX_BYTES / 128 / r ||
+        r * p > CV_SCRYPT_MAX_WORK / n)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "expected an scrypt cost of at most %llu MiB and "
                           "n r p at most %llu, found n=%llu r=%llu p=%llu: a "
@@ -114,14 +116,14 @@ int cv_scrypt(uint8_t *key, size_t key_len, const void *pass, size_t pass_len,
              key_len < INT32_MAX);
     size_t n = (size_t)cost->n, r = cost->r, p = cost->p;
     size_t v_bytes = 128 * n * r, b_bytes = 128 * r * p;
-    CV_CHECK(b_bytes < INT32_MAX); /* n >= 2 and the work limit see to it */
+    CV_CHECK(b_bytes < INT32_MAX); /* as the memory limit is 2^30 */
     void *v = mmap(NULL, v_bytes, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (v == MAP_FAILED)
         return cv_err_set(err, CV_ERR_ENV, NULL, 0,
-                          "opening this key file needs %zu MiB of memory for "
-                          "a moment, and there is not as much; ask for more, "
-                          "or raise the memory limit (ulimit -v)",
+                          "the pass phrase of a key file needs %zu MiB of "
+                          "memory for a moment, and there is not as much; "
+                          "raise the memory limit (ulimit -v)",
                           v_bytes >> 20);
     (void)madvise(v, v_bytes, MADV_DONTDUMP);
     uint8_t *b = cv_secret_alloc(b_bytes);

@@ -29,7 +29,7 @@ int cv_scrypt_check(const cv_scrypt_cost *cost, cv_err *err);
 
 /** Derive a key.
  *
- *  Scope:    local; takes 128 n r bytes meanwhile
+ *  Scope:    local; takes 128 r (n + p) bytes meanwhile
  *  Out:      key   uint8_t[key_len]
  *  In:       pass, salt   bytes;  cost  checked here
  *  Returns:  0; CV_ERR_INPUT for a refused cost; CV_ERR_ENV without memory

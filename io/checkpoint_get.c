@@ -352,21 +352,6 @@ int cv_h5_table_columns(cv_h5_reader *r, const char *path, char ***names,
     return 0;
 }
 
-int cv_h5_table_columns(cv_h5_reader *r, const char *path, char ***names,
-                        size_t *n, cv_err *err)
-{
-    *names = NULL;
-    *n = 0;
-    const cv_h5_node *node = table_at(r, path, err);
-    if (!node)
-        return CV_ERR_VERIFY;
-    *n = (size_t)node->layout.n_fields;
-    *names = CV_NEW(*n, char *);
-    for (size_t i = 0; i < *n; i++)
-        (*names)[i] = cv_strdup(node->layout.fields[i].name);
-    return 0;
-}
-
 /* The table and one of its columns, with the rows the caller expects. */
 static const cv_h5_field *column_at(cv_h5_reader *r, const char *path,
                                     const char *column, int64_t n_rows,

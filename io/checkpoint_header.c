@@ -205,6 +205,8 @@ static int add_messages(const cv_h5_reader *r, cv_h5_header *h,
         m.data = cv_h5_skip(&c, m.n);
         if (c.bad)
             return cv_h5_damaged(r, err, "a header is shorter than it says");
+        if (m.type == 0) /* room for later */
+            continue;
         if (h->n == h->cap) {
             h->cap = h->cap ? 2 * h->cap : 16;
             h->messages = cv_realloc(h->messages, h->cap, sizeof *h->messages);

@@ -11,7 +11,6 @@
 #define UNDEFINED UINT64_MAX
 
 enum {
-    MSG_NIL = 0x00,
     MSG_SPACE = 0x01,
     MSG_LINK_INFO = 0x02,
     MSG_TYPE = 0x03,
@@ -224,7 +223,6 @@ static int read_message(const cv_h5_message *m, cv_h5_node *node, object *o)
     if (m->flags & 2) /* shared: the message itself is elsewhere */
         return -1;
     switch (m->type) {
-    case MSG_NIL:
     case MSG_FILL_OLD:
     case MSG_FILL:
     case MSG_GROUP_INFO:

@@ -18,6 +18,11 @@ enum { CV_MAX_HIDDEN = 16 };
 
 typedef enum { CV_FORMAT_HDF5, CV_FORMAT_CSV, CV_FORMAT_IDX } cv_format;
 typedef enum { CV_FEATURE_NUMBER, CV_FEATURE_CATEGORY } cv_feature_type;
+typedef enum {
+    CV_TARGET_AUTO,
+    CV_TARGET_NUMBER,
+    CV_TARGET_CATEGORY
+} cv_target_type;
 typedef enum { CV_MISSING_DROP, CV_MISSING_MEAN, CV_MISSING_FAIL } cv_missing;
 typedef enum {
     CV_STANDARDIZE_NONE,
@@ -66,6 +71,7 @@ typedef struct {
     struct {
         cv_format format;
         char *target;
+        cv_target_type target_type; /* AUTO unless mlp */
         int n_features; /* 0: every column but the target */
         cv_feature *features;
         cv_missing missing;

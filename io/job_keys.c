@@ -10,6 +10,7 @@
 /* Words in the order of their enums in io/job.h. */
 static const char *const formats[] = {"hdf5", "csv", "idx", NULL};
 static const char *const feature_types[] = {"number", "category", NULL};
+static const char *const target_types[] = {"auto", "number", "category", NULL};
 static const char *const missing[] = {"drop", "mean", "fail", NULL};
 static const char *const standardize[] = {"none", "pooled", "bounds", NULL};
 static const char *const partitions[] = {"iid", "modulo", "dirichlet", "shards",
@@ -115,6 +116,10 @@ static const cv_key rows[] = {
      .words = formats, .meaning = "format of the data files"},
     {"data.target", CV_KEY_TEXT, JOB(data.target), .def = "label",
      .meaning = "column that is predicted"},
+    {"data.target_type", CV_KEY_WORD, JOB(data.target_type), .def = "auto",
+     .words = target_types, WHEN("model.kind", only_mlp),
+     .meaning = "what an mlp predicts; auto: a category if the file holds "
+                "words or integers"},
     {"data.features", CV_KEY_LIST, JOB(data.features),
      COUNT(cv_job, data.n_features), .size = sizeof(cv_feature),
      .max_items = 1000000,

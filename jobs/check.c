@@ -38,8 +38,8 @@ static int look_at(const cv_job *job, const char *path, const char *role,
                            job->data.features, job->data.n_features,
                            job->data.target, &table, err);
     if (!rc)
-        rc = cv_schema_of_table(
-            table, job, cv_model_needs_classes(job->model.kind), &schema, err);
+        rc =
+            cv_schema_of_table(table, job, cv_target_of_job(job), &schema, err);
     if (!rc && v->schema)
         rc = cv_schema_merge(v->schema, schema, err);
     if (!rc && !v->schema) {
@@ -147,6 +147,8 @@ static void print_data(const cv_job *job, const view *v)
            v->schema->target.name);
     if (v->schema->target.n_levels)
         printf(" with %d classes", v->schema->target.n_levels);
+    else
+        printf(" (a number)");
     if (job->simulate.test)
         printf("; %s test rows", test);
     printf("\n");

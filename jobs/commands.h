@@ -11,5 +11,6 @@ int cv_cmd_run(int argc, char **argv, cv_err *err);
 int cv_cmd_inspect(int argc, char **argv, cv_err *err);
 int cv_cmd_predict(int argc, char **argv, cv_err *err);
 int cv_cmd_convert(int argc, char **argv, cv_err *err);
+int cv_cmd_keys(int argc, char **argv, cv_err *err);
 
 #endif

@@ -58,6 +58,22 @@ static const command commands[] = {
      "                     data.target finds it just as well)\n"
      "  --category COLUMN  column of words, stored as level numbers\n\n"
      "For IDX images the labels file beside them is found by its name.\n"},
+    {"keys", cv_cmd_keys, "make and show a silo's identity key",
+     "covey keys new [--out FILE] [--password-file FILE]\n"
+     "       covey keys show FILE [--password-file FILE]\n"
+     "       covey keys list [DIR]\n\n"
+     "  new    make a key and write it, encrypted, to FILE (default\n"
+     "         silo.key.json); an existing file is left alone\n"
+     "  show   address and public key; with --password-file the file is "
+     "opened,\n"
+     "         which proves that it holds the secret of both\n"
+     "  list   the key files of a folder\n\n"
+     "  --password-file FILE   one line with the pass phrase; without it the\n"
+     "                         terminal is asked\n"
+     "  --json                 for programs\n\n"
+     "Files are Ethereum key files (keystore version 3): they open in geth "
+     "and\n"
+     "wallets, and theirs here.\n"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

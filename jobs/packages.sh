@@ -5,9 +5,10 @@
 set -eu
 
 build="build-essential cmake pkg-config openmpi-bin libopenmpi-dev
-libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev"
+libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev
+libsecp256k1-dev nettle-dev libjansson-dev"
 data="dataset-fashion-mnist"
-tests="libcmocka-dev hdf5-tools python3 python3-numpy python3-h5py
+tests="libcmocka-dev libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
 python3-sklearn jq"
 
 have() {

@@ -11,6 +11,7 @@
 #include "io/silo.h"
 #include "io/table.h"
 #include "jobs/prepare.h"
+#include "jobs/saved.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "solver/blas.h"
@@ -176,7 +177,7 @@ static int read_sources(cv_run *run, sources *src, cv_err *err)
 static int local_schema(cv_run *run, const sources *src, cv_schema **schema,
                         cv_err *err)
 {
-    int classes = cv_model_needs_classes(run->job->model.kind), rc = 0;
+    int classes = cv_target_of_job(run->job), rc = 0;
     for (int i = 0; i < src->n && !rc; i++) {
         cv_schema *s = NULL;
         rc = cv_schema_of_table(src->table[i], run->job, classes, &s, err);

@@ -8,6 +8,14 @@
 #include "core/fs.h"
 #include "core/mem.h"
 
+int cv_target_of_job(const cv_job *job)
+{
+    int needs = cv_model_needs_classes(job->model.kind);
+    if (needs == 2 && job->data.target_type != CV_TARGET_AUTO)
+        return job->data.target_type == CV_TARGET_CATEGORY;
+    return needs;
+}
+
 int cv_model_for_job(const cv_job *job, const cv_schema *schema,
                      cv_model **model, cv_err *err)
 {

@@ -27,6 +27,10 @@ typedef struct {
 int cv_saved_open(const char *path, cv_saved *saved, cv_err *err);
 void cv_saved_close(cv_saved *saved);
 
+/** What cv_schema_of_table should make of the target: 0 a number, 1 classes,
+ *  2 what the data say. */
+int cv_target_of_job(const cv_job *job);
+
 /** The model that a job and its data call for. */
 int cv_model_for_job(const cv_job *job, const cv_schema *schema,
                      cv_model **model, cv_err *err);

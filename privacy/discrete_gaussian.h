@@ -30,15 +30,15 @@ typedef struct {
 
 /** The smallest representable variance that is not below sigma^2, and above it
  *  by a relative 2^-52 at most: never less noise than was asked for.
- *  In: sigma  2^-4 <= sigma < 2^30 (anything else is a bug of the caller) */
+ *  In: sigma  1/4 <= sigma < 2^30 (anything else is a bug of the caller) */
 cv_variance cv_variance_at_least(double sigma);
 
-/** v / parts for one of `parts` >= 1 equal shares, rounded up if it must be:
- *  the shares' variances add up to v or more. */
+/** v / parts for one of `parts` >= 1 equal shares: exact while the denominator
+ *  fits, else rounded up; the shares' variances add up to v or more. */
 cv_variance cv_variance_share(cv_variance v, uint64_t parts);
 
 /** One exact sample: only integer arithmetic on the bits of s.
- *  In: v  with 2^-8 <= v < 2^60 */
+ *  In: v  with 1/16 <= v < 2^60 */
 int64_t cv_dgauss_exact(cv_variance v, cv_stream *s);
 
 /* ---- whole vectors, from tables ---- */
@@ -53,7 +53,7 @@ enum {
 
 /** Build the tables (some milliseconds, up to 3 MB).
  *
- *  In:       v       2^-8 <= v < 2^60
+ *  In:       v       1/16 <= v < 2^60
  *            levels  0: the fastest for this sigma. 1 to 3: that many table
  *                    draws per sample (tests); the noise of a key differs
  *  Returns:  0; CV_ERR_INPUT if v is out of range or does not go with levels
@@ -84,8 +84,8 @@ void cv_dgauss_add_i64(const cv_dgauss *d, int64_t *inout, size_t n,
  *  with n such samples is (eps, delta + (1 + e^eps) n distance). */
 double cv_dgauss_distance(const cv_dgauss *d);
 
-/** Largest magnitude a sample can have: about 13 sigma with one level, up to
- *  2^(levels - 1) times that with more. */
+/** Largest magnitude a sample can have, for head-room: about 13 sigma times at
+ *  most sqrt(levels). */
 int64_t cv_dgauss_max(const cv_dgauss *d);
 
 /* ---- what an auditor looks at: the tables themselves ---- */
@@ -97,12 +97,12 @@ typedef struct {
     uint32_t mult[CV_DGAUSS_LEVELS];  /* mult[0] = 1 */
     double smooth[CV_DGAUSS_LEVELS];  /* smoothing parameter t of level l */
     double table_distance, tail_mass; /* of one draw; tail beyond top */
-    double unresolved;                /* share of draws that need a second look */
+    double unresolved; /* share of draws that need a second look */
 } cv_dgauss_info;
 cv_dgauss_info cv_dgauss_inspect(const cv_dgauss *d);
 
-/** 2^128 P(draw = x) of the table as (hi, lo); P(0) may not exceed 2^128 - 1,
- *  so that the sum over all x, 2^128, is exact. */
+/** 2^128 P(draw = x) of the table, an integer, as (hi, lo). It is the same for x
+ *  and -x, and these integers add up to 2^128. */
 void cv_dgauss_mass(const cv_dgauss *d, int64_t x, uint64_t *hi, uint64_t *lo);
 
 /** The table draw that belongs to 128 uniform bits: word holds the sign (bit

@@ -51,7 +51,7 @@ for batch in 256 32; do
     ours=$(best covey "samples_$batch")
     plain=$(best torch "samples_$batch")
     tuned=$(best skylakex "samples_$batch")
-    theirs=$(awk -v a="$plain" -v b="$tuned" 'BEGIN { print a > b ? a : b }')
+    theirs=$(awk -v a="$plain" -v b="$tuned" 'BEGIN { print (a > b ? a : b) }')
     gflops=$(best covey "gflops_$batch")
     echo "batch $batch: covey $ours samples/s, $gflops GF/s;" \
         "momentum $(best covey "momentum_$batch")"

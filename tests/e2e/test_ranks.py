@@ -31,7 +31,7 @@ def every_strategy_any_number_of_ranks(folder):
     write_silos(folder, NAMES)
     for strategy, options in STRATEGIES.items():
         write(os.path.join(folder, "job.yaml"),
-              job_text(NAMES, model="{kind: mlp, hidden: [7]}",
+              job_text(NAMES, model="{kind: mlp, hidden: [7]}", data="target_type: category",
                        strategy=strategy, **options))
         found = {digest(folder, n, "%s-%d" % (strategy, n)) for n in (1, 3, 4)}
         assert len(found) == 1, (strategy, found)
@@ -41,7 +41,7 @@ def every_strategy_any_number_of_ranks(folder):
 def any_algorithm_sums_the_same(folder):
     write_silos(folder, NAMES)
     write(os.path.join(folder, "job.yaml"),
-          job_text(NAMES, model="{kind: mlp, hidden: [300]}", rounds=2))
+          job_text(NAMES, model="{kind: mlp, hidden: [300]}", data="target_type: category", rounds=2))
     found = {digest(folder, 2, "default")}
     for algorithm in range(1, 7):
         found.add(digest(folder, 4, "alg%d" % algorithm, env={
@@ -55,7 +55,7 @@ def any_algorithm_sums_the_same(folder):
 def a_shared_silo_differs_by_rounding_only(folder):
     write_silos(folder, NAMES)
     write(os.path.join(folder, "job.yaml"),
-          job_text(NAMES, model="{kind: mlp, hidden: [7]}", rounds=4))
+          job_text(NAMES, model="{kind: mlp, hidden: [7]}", data="target_type: category", rounds=4))
     digest(folder, 4, "4")
     reference = parameters(os.path.join(folder, "run-4"))
     for ranks in (6, 8):

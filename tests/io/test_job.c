@@ -332,6 +332,8 @@ static const struct {
     {"silos[].weight", full, "weight: 2.5", "weight: 2.5", "weight: 2.25"},
     {"data.format", full, "format: csv", "format: csv", "format: idx"},
     {"data.target", full, "target: '5'", "target: '5'", "target: '6'"},
+    {"data.target_type", full, "target: '5'", "target: '5'",
+     "target: '5', target_type: category"},
     {"data.features", full, "{name: age, type: number, bounds: [-1.5, 120]},",
      "{name: age, type: number, bounds: [-1.5, 120]},", ""},
     {"data.features[].name", full, "name: age", "name: age", "name: ago"},

@@ -245,6 +245,7 @@ static const struct {
      {"name: expected a name of at most 64 letters", "found 'my job'"}},
     {"name: base", "name: " LONG_NAME, 2, {"at most 64", "..."}},
     {"name: base", "name: ../x", 2, {"found '../x'"}},
+    {"name: base", "name: .x", 2, {"found '.x'"}},
     {"name: base", "name: -x", 2, {"found '-x'"}},
     {"name: base", "name: \xc3\xa9", 2, {"found '\xc3\xa9'"}},
     {"name: base", "name: ''", 2, {"found \"\""}},
