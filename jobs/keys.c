@@ -21,8 +21,13 @@ typedef struct {
 static int get_passphrase(const options *o, const char *file, int is_new,
                           cv_passphrase *out, cv_err *err)
 {
-    if (o->password_file)
-        return cv_passphrase_read(o->password_file, out, err);
+    if (o->password_file) {
+        /* Sealing first would hide /dev/fd, and with it <(command). */
+        int read = cv_passphrase_read(o->password_file, out, err);
+        cv_secret_seal_process();
+        return read;
+    }
+    cv_secret_seal_process();
     char *label = cv_asprintf(
         "%s %s", is_new ? "New pass phrase for" : "Pass phrase for", file);
     cv_passphrase again = {0};
@@ -76,7 +81,6 @@ static int keys_new(const options *o, int n_args, char **args, cv_err *err)
     cv_address address;
     cv_pubkey pubkey;
     int rc = get_passphrase(o, path, 1, &pass, err);
-    cv_secret_seal_process();
     if (rc)
         return rc;
     cv_seckey_generate(&key);
@@ -115,7 +119,6 @@ static int keys_show(const options *o, int n_args, char **args, cv_err *err)
         cv_keystore_pubkey(ks, &pubkey) && cv_keystore_address(ks, &address);
     if (!known || o->password_file) {
         rc = get_passphrase(o, args[0], 0, &pass, err);
-        cv_secret_seal_process();
         if (!rc)
             rc = cv_keystore_unlock(ks, &pass, &key, err);
         if (!rc) {

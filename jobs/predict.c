@@ -15,18 +15,29 @@
 
 enum { BLOCK = 512 };
 
-static int read_rows(const cv_saved *s, const char *path, cv_design **design,
-                     cv_err *err)
+static int holds_column(const cv_table *t, const char *name)
+{
+    for (int i = 0; i < t->n_cols; i++)
+        if (strcmp(t->cols[i].name, name) == 0)
+            return 1;
+    return t->y && t->target.name && strcmp(t->target.name, name) == 0;
+}
+
+/* Rows of the file, encoded and standardised. with_target: those whose target
+ * is known, or none (*design NULL) if the file does not hold it. */
+static int read_rows(const cv_saved *s, const char *path, int with_target,
+                     cv_design **design, cv_err *err)
 {
     cv_format format;
     cv_table *table = NULL;
+    const char *target = s->schema->target.name;
     int rc = cv_table_guess_format(path, &format, err);
     if (!rc)
         rc = cv_table_read(path, format, "data", &(cv_row_filter){NULL, 0, 1},
-                           s->schema->features, s->schema->n_features,
-                           s->schema->target.name, &table, err);
-    if (!rc)
-        rc = cv_design_encode(&table, s->schema, 0, design, err);
+                           s->schema->features, s->schema->n_features, target,
+                           &table, err);
+    if (!rc && (!with_target || holds_column(table, target)))
+        rc = cv_design_encode(&table, s->schema, with_target, design, err);
     cv_table_destroy(&table);
     if (rc)
         cv_err_merge_site(err); /* the data are the reader's own */
@@ -101,52 +112,79 @@ static void predict_rows(FILE *out, const cv_saved *s, const cv_design *d,
     free(p);
 }
 
-/* Where the data hold the target too, say how well it was met. */
-static void print_metrics(const cv_saved *s, const cv_samples *rows,
-                          cv_model_work *work)
+/* What model and rows have in common while they are worked on. */
+typedef struct {
+    cv_samples rows;
+    float *mul, *add;
+    cv_model_work *work;
+} scaled;
+
+static void scaled_open(scaled *x, const cv_saved *s, const cv_design *d)
 {
-    double sums[CV_MAX_METRICS] = {0}, values[CV_MAX_METRICS];
-    const char *names[CV_MAX_METRICS];
-    cv_samples_sums(s->model, work, BLOCK, s->w, rows, 0, rows->n_rows, sums);
-    int n = cv_model_metrics(s->model, sums, values, names);
-    for (int i = 0; i < n; i++)
-        fprintf(stderr, "%s%s %.6g", i ? "  " : "", names[i], values[i]);
-    fprintf(stderr, "  (%lld rows)\n", (long long)rows->n_rows);
+    size_t c = (size_t)s->schema->n_cols;
+    x->rows = (cv_samples){.n_rows = d->n_rows,
+                           .n_cols = d->n_cols,
+                           .is_u8 = d->type == CV_TYPE_U8,
+                           .x = d->x,
+                           .y = d->y};
+    x->mul = CV_NEW(c, float);
+    x->add = CV_NEW(c, float);
+    x->work = cv_model_work_create(s->model, BLOCK);
+    cv_scale_tables(s->schema, d->scale, x->mul, x->add);
+    cv_scale_rows(s->schema, &x->rows, x->mul, x->add);
 }
 
-static int write_predictions(const cv_saved *s, cv_design *d, const char *path,
-                             cv_err *err)
+static void scaled_close(scaled *x)
+{
+    cv_model_work_destroy(&x->work);
+    free(x->mul);
+    free(x->add);
+}
+
+static int write_predictions(const cv_saved *s, const cv_design *d,
+                             const char *path, cv_err *err)
 {
     FILE *out = path ? fopen(path, "w") : stdout;
     if (!out)
         return cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write: %s",
                           strerror(errno));
-    size_t c = (size_t)s->schema->n_cols;
-    float *mul = CV_NEW(c, float), *add = CV_NEW(c, float);
-    cv_samples rows = {.n_rows = d->n_rows,
-                       .n_cols = d->n_cols,
-                       .is_u8 = d->type == CV_TYPE_U8,
-                       .x = d->x,
-                       .y = d->y};
-    cv_scale_tables(s->schema, d->scale, mul, add);
-    cv_scale_rows(s->schema, &rows, mul, add);
-    cv_model_work *work = cv_model_work_create(s->model, BLOCK);
+    scaled x;
+    scaled_open(&x, s, d);
     print_header(out, s);
-    predict_rows(out, s, d, &rows, work);
-    int bad = fflush(out) != 0 || ferror(out), e = errno, rc = 0;
+    predict_rows(out, s, d, &x.rows, x.work);
+    scaled_close(&x);
+    int bad = fflush(out) != 0 || ferror(out), e = errno;
     if (path && fclose(out) != 0 && !bad) {
         bad = 1;
         e = errno;
     }
     if (bad)
-        rc = cv_err_set(err, CV_ERR_ENV, path ? path : "standard output", 0,
-                        "cannot write: %s", strerror(e));
-    else if (d->y && d->n_rows)
-        print_metrics(s, &rows, work);
-    cv_model_work_destroy(&work);
-    free(mul);
-    free(add);
-    return rc;
+        return cv_err_set(err, CV_ERR_ENV, path ? path : "standard output", 0,
+                          "cannot write: %s", strerror(e));
+    return 0;
+}
+
+/* Where the data hold the target too, say how well it was met. */
+static int print_metrics(const cv_saved *s, const char *path, cv_err *err)
+{
+    double sums[CV_MAX_METRICS] = {0}, values[CV_MAX_METRICS];
+    const char *names[CV_MAX_METRICS];
+    cv_design *d = NULL;
+    int rc = read_rows(s, path, 1, &d, err);
+    if (rc || !d || !d->n_rows) {
+        cv_design_destroy(&d);
+        return rc;
+    }
+    scaled x;
+    scaled_open(&x, s, d);
+    cv_samples_sums(s->model, x.work, BLOCK, s->w, &x.rows, 0, d->n_rows, sums);
+    scaled_close(&x);
+    int n = cv_model_metrics(s->model, sums, values, names);
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "%s%s %.6g", i ? "  " : "", names[i], values[i]);
+    fprintf(stderr, "  (%lld rows)\n", (long long)d->n_rows);
+    cv_design_destroy(&d);
+    return 0;
 }
 
 int cv_cmd_predict(int argc, char **argv, cv_err *err)
@@ -170,12 +208,14 @@ int cv_cmd_predict(int argc, char **argv, cv_err *err)
     int rc = cv_saved_open(argv[optind], &s, err);
     if (rc)
         return rc;
-    rc = read_rows(&s, argv[optind + 1], &d, err);
+    rc = read_rows(&s, argv[optind + 1], 0, &d, err);
     if (!rc && d->n_dropped)
         fprintf(stderr, "covey: %lld rows left out: a value is missing\n",
                 (long long)d->n_dropped);
     if (!rc)
         rc = write_predictions(&s, d, path, err);
+    if (!rc)
+        rc = print_metrics(&s, argv[optind + 1], err);
     cv_design_destroy(&d);
     cv_saved_close(&s);
     return rc;

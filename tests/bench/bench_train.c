@@ -104,8 +104,8 @@ int main(int argc, char **argv)
     cv_samples data;
     make_data(&data);
     /* Forward, weight gradients, and the input gradient of the last layer. */
-    double flops = 2.0 * 2.0 * (COLS * HIDDEN + HIDDEN * CLASSES) +
-                   2.0 * HIDDEN * CLASSES;
+    double flops =
+        2.0 * 2.0 * (COLS * HIDDEN + HIDDEN * CLASSES) + 2.0 * HIDDEN * CLASSES;
     printf("kernels %s\nblas %s\nthreads %d\n", cv_gemm_kernels(),
            cv_blas_core(), threads);
     double sgemm = sgemm_rate(seconds / 3);

@@ -60,8 +60,7 @@ static inline double ref_slope(const ref_model *m, double h)
 
 /* Scores of one row into h[n_layers]; h[i] are the outputs of layer i. */
 static inline void ref_forward(const ref_model *m, const double *w,
-                               const float *x,
-                               double h[][REF_MAX_WIDTH])
+                               const float *x, double h[][REF_MAX_WIDTH])
 {
     for (int j = 0; j < m->width[0]; j++)
         h[0][j] = (double)x[j];

@@ -23,10 +23,11 @@ typedef struct {
 /* Every strip height, both sides of panel, vector and block borders, and the
  * shapes of training. */
 static const shape shapes[] = {
-    {1, 1, 1},     {2, 15, 3},    {3, 16, 4},      {4, 17, 7},    {5, 31, 8},
-    {6, 32, 9},    {7, 33, 5},    {8, 47, 16},     {9, 48, 31},   {10, 49, 2},
-    {11, 64, 10},  {12, 65, 17},  {13, 8, 24},     {25, 100, 33}, {200, 32, 784},
-    {10, 32, 200}, {200, 784, 3}, {1, 784, 32},    {5, 7, 1024},  {6, 9, 1025},
+    {1, 1, 1},     {2, 15, 3},    {3, 16, 4},      {4, 17, 7},
+    {5, 31, 8},    {6, 32, 9},    {7, 33, 5},      {8, 47, 16},
+    {9, 48, 31},   {10, 49, 2},   {11, 64, 10},    {12, 65, 17},
+    {13, 8, 24},   {25, 100, 33}, {200, 32, 784},  {10, 32, 200},
+    {200, 784, 3}, {1, 784, 32},  {5, 7, 1024},    {6, 9, 1025},
     {3, 40, 2500}, {7, 20000, 9}, {13, 300, 1030},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
@@ -84,7 +85,8 @@ static double expected(const product *p, const float *old, int64_t i, int64_t j,
     for (int64_t k = 0; k < p->s.k; k++)
         sum += (double)p->a[p->a_t ? k * p->lda + i : i * p->lda + k] *
                (double)p->b[p->b_t ? j * p->ldb + k : k * p->ldb + j];
-    double start = beta == 0.0f ? 0.0 : (double)beta * (double)old[i * p->ldc + j];
+    double start =
+        beta == 0.0f ? 0.0 : (double)beta * (double)old[i * p->ldc + j];
     return start + (double)alpha * sum;
 }
 
@@ -220,8 +222,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),    cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_empty),     cmocka_unit_test(test_pack_size),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_empty),   cmocka_unit_test(test_pack_size),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,28 +23,17 @@ static const int wide[] = {9}, two[] = {5, 21}, three[] = {17, 33, 4};
 
 /* Every kind, head, activation and 0 to 3 hidden layers. */
 static const cv_model_spec specs[] = {
-    {"linear", NULL, 7, 0, 0, NULL},
-    {"linear", "relu", 1, 0, 0, NULL},
-    {"logistic", "relu", 12, 2, 0, NULL},
-    {"softmax", "relu", 7, 2, 0, NULL},
-    {"softmax", "relu", 30, 11, 0, NULL},
-    {"poisson", "relu", 4, 0, 0, NULL},
-    {"mlp", NULL, 6, 3, 0, NULL},
-    {"mlp", NULL, 6, 0, 0, NULL},
-    {"mlp", "relu", 6, 3, 1, wide},
-    {"mlp", "tanh", 6, 3, 1, wide},
-    {"mlp", "sigmoid", 6, 3, 1, wide},
-    {"mlp", "relu", 6, 0, 1, wide},
-    {"mlp", "tanh", 6, 0, 1, wide},
-    {"mlp", "sigmoid", 6, 0, 1, wide},
-    {"mlp", "relu", 13, 2, 2, two},
-    {"mlp", "tanh", 13, 2, 2, two},
-    {"mlp", "sigmoid", 13, 2, 2, two},
-    {"mlp", "relu", 13, 0, 2, two},
-    {"mlp", "relu", 19, 5, 3, three},
-    {"mlp", "tanh", 19, 5, 3, three},
-    {"mlp", "sigmoid", 19, 5, 3, three},
-    {"mlp", "tanh", 19, 0, 3, three},
+    {"linear", NULL, 7, 0, 0, NULL},      {"linear", "relu", 1, 0, 0, NULL},
+    {"logistic", "relu", 12, 2, 0, NULL}, {"softmax", "relu", 7, 2, 0, NULL},
+    {"softmax", "relu", 30, 11, 0, NULL}, {"poisson", "relu", 4, 0, 0, NULL},
+    {"mlp", NULL, 6, 3, 0, NULL},         {"mlp", NULL, 6, 0, 0, NULL},
+    {"mlp", "relu", 6, 3, 1, wide},       {"mlp", "tanh", 6, 3, 1, wide},
+    {"mlp", "sigmoid", 6, 3, 1, wide},    {"mlp", "relu", 6, 0, 1, wide},
+    {"mlp", "tanh", 6, 0, 1, wide},       {"mlp", "sigmoid", 6, 0, 1, wide},
+    {"mlp", "relu", 13, 2, 2, two},       {"mlp", "tanh", 13, 2, 2, two},
+    {"mlp", "sigmoid", 13, 2, 2, two},    {"mlp", "relu", 13, 0, 2, two},
+    {"mlp", "relu", 19, 5, 3, three},     {"mlp", "tanh", 19, 5, 3, three},
+    {"mlp", "sigmoid", 19, 5, 3, three},  {"mlp", "tanh", 19, 0, 3, three},
 };
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
@@ -439,16 +428,11 @@ static void test_bytes_of_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradient),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_alpha_beta),
-        cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_metrics),
-        cmocka_unit_test(test_init),
-        cmocka_unit_test(test_nan_shows),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_label),
-        cmocka_unit_test(test_bytes_of_work),
+        cmocka_unit_test(test_gradient),   cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_alpha_beta), cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_metrics),    cmocka_unit_test(test_init),
+        cmocka_unit_test(test_nan_shows),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_label),      cmocka_unit_test(test_bytes_of_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,8 +198,8 @@ static void *run_rank(void *arg)
 {
     rank *r = arg;
     const cv_train_config *c = &cases[r->at].config;
-    cv_trainer *t = cv_trainer_create(r->f->model, c, r->part, r->m->n_parts,
-                                      add_up, r);
+    cv_trainer *t =
+        cv_trainer_create(r->f->model, c, r->part, r->m->n_parts, add_up, r);
     memcpy(r->w, r->f->start, r->f->n * sizeof *r->w);
     cv_train_silo(t, &r->f->data, 2, 0, r->w, r->f->start,
                   cases[r->at].correction ? r->f->correction : NULL,
@@ -242,8 +242,9 @@ static void test_parts(void **state)
                                 f.n * sizeof *ranks[p].w);
             losses += ranks[p].result.loss_sum;
             rows += ranks[p].result.rows_seen;
-            free(ranks[p].w);
         }
+        for (int p = 0; p < n_parts; p++)
+            free(ranks[p].w);
         assert_true(fabs(losses - right) < 1e-4 * (1 + right));
         if (c->epochs)
             assert_int_equal(rows, c->epochs * ROWS);
@@ -312,10 +313,8 @@ static void test_large_batch(void **state)
         for (size_t i = 0; i < n; i++)
             v[i] -= 0.5 * (g[i] / MANY + 0.1 * v[i]);
     }
-    cv_train_config c = {.steps = 3,
-                         .batch = 100000,
-                         .learning_rate = 0.5,
-                         .weight_decay = 0.1};
+    cv_train_config c = {
+        .steps = 3, .batch = 100000, .learning_rate = 0.5, .weight_decay = 0.1};
     cv_samples data = {MANY, 9, 0, x, y, NULL, NULL};
     cv_trainer *t = cv_trainer_create(model, &c, 0, 1, NULL, NULL);
     cv_train_result r;
@@ -386,16 +385,21 @@ static void test_gather(void **state)
         add[j] = (float)j - 3.5f;
     }
     for (int how = 0; how < 8; how++) {
-        cv_samples s = {N,  COLS, how & 1, how & 1 ? (void *)bytes : floats, y,
-                        how & 2 ? mul : NULL, how & 2 ? add : NULL};
+        cv_samples s = {N,
+                        COLS,
+                        how & 1,
+                        how & 1 ? (void *)bytes : floats,
+                        y,
+                        how & 2 ? mul : NULL,
+                        how & 2 ? add : NULL};
         int rows = how & 4 ? 6 : 11;
         cv_samples_prefetch(&s, idx, 6);
         cv_samples_gather(&s, how & 4 ? idx : NULL, 29, rows, out, got);
         for (int i = 0; i < rows * COLS; i++) {
             int row = how & 4 ? (int)idx[i / COLS] : 29 + i / COLS;
             int j = i % COLS;
-            float x = how & 1 ? (float)bytes[row * COLS + j]
-                              : floats[row * COLS + j];
+            float x =
+                how & 1 ? (float)bytes[row * COLS + j] : floats[row * COLS + j];
             volatile float product = how & 2 ? x * mul[j] : x;
             assert_true(out[i] == (how & 2 ? product + add[j] : x));
             assert_true(got[i / COLS] == y[row]);
@@ -422,8 +426,7 @@ static void test_sums(void **state)
             cv_samples_sums(f.model, work, most, f.start, &f.data, 20,
                             ROWS - 20, sums);
             for (int j = 0; j < cv_model_n_sums(f.model); j++)
-                assert_true(fabs(sums[j] - want[j]) <=
-                            1e-12 * fabs(want[j]));
+                assert_true(fabs(sums[j] - want[j]) <= 1e-12 * fabs(want[j]));
         }
         cv_model_work_destroy(&work);
         drop(&f);
