@@ -1,0 +1,104 @@
+#include "privacy/field.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/simd.h"
+
+CV_HOT void cv_f32_add_all(uint32_t *acc, const uint32_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = cv_f32_add(acc[i], x[i]);
+}
+
+CV_HOT void cv_f61_add_all(uint64_t *acc, const uint64_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = cv_f61_add(acc[i], x[i]);
+}
+
+CV_HOT void cv_f32_sub_all(uint32_t *acc, const uint32_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = cv_f32_sub(acc[i], x[i]);
+}
+
+CV_HOT void cv_f61_sub_all(uint64_t *acc, const uint64_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = cv_f61_sub(acc[i], x[i]);
+}
+
+CV_HOT int cv_f32_canonical(const uint32_t *x, size_t n)
+{
+    uint32_t top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top < CV_P32;
+}
+
+CV_HOT int cv_f61_canonical(const uint64_t *x, size_t n)
+{
+    uint64_t top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top < CV_P61;
+}
+
+/* Adding 1.5 * 2^52 leaves round-to-nearest-even(x) in the low bits of the
+ * mantissa, for |x| < 2^51 (as in quantise.c). */
+#define MAGIC 0x1.8p52
+
+CV_HOT void cv_f32_encode(uint32_t *out, const float *v, const int32_t *noise,
+                          size_t n, double factor, int exponent)
+{
+    const double top = 2147483647.0;
+    double scale = ldexp(factor, -exponent);
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)v[i] * scale;
+        x = x > top ? top : x;
+        x = x < -top ? -top : x;
+        x += MAGIC;
+        uint64_t b;
+        memcpy(&b, &x, sizeof b);
+        int64_t q = (int32_t)(uint32_t)b;
+        q += noise ? noise[i] : 0;
+        q += q < 0 ? (int64_t)CV_P32 : 0; /* |q| < 2^32: at most one p off */
+        q -= q >= (int64_t)CV_P32 ? (int64_t)CV_P32 : 0;
+        out[i] = (uint32_t)q;
+    }
+}
+
+CV_HOT void cv_f61_encode(uint64_t *out, const float *v, const int64_t *noise,
+                          size_t n, double factor, int exponent)
+{
+    const double top = 1152921504606846720.0; /* largest double < 2^60 */
+    double scale = ldexp(factor, -exponent);
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)v[i] * scale;
+        x = x > top ? top : x;
+        x = x < -top ? -top : x;
+        int64_t q = (int64_t)nearbyint(x) + (noise ? noise[i] : 0);
+        q += q < 0 ? (int64_t)CV_P61 : 0;
+        out[i] = cv_f61_reduce((uint64_t)q);
+    }
+}
+
+CV_HOT void cv_f32_decode(float *out, const uint32_t *x, size_t n, int exponent,
+                          double divisor)
+{
+    double scale = ldexp(1.0, exponent) / divisor;
+    for (size_t i = 0; i < n; i++) {
+        /* Centred: p/2 < 2^31, so wrapping x + 5 gives x - p as signed. */
+        int32_t q = (int32_t)(x[i] > CV_P32 / 2 ? x[i] + 5u : x[i]);
+        out[i] = (float)((double)q * scale);
+    }
+}
+
+CV_HOT void cv_f61_decode(float *out, const uint64_t *x, size_t n, int exponent,
+                          double divisor)
+{
+    double scale = ldexp(1.0, exponent) / divisor;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)((double)cv_f61_centre(x[i]) * scale);
+}
