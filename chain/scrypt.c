@@ -78,7 +78,8 @@ int cv_scrypt_check(const cv_scrypt_cost *cost, cv_err *err)
     if (n < 2 || (n & (n - 1)) != 0 || r == 0 || p == 0)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "expected an scrypt cost with n a power of two and "
-                          "r and p at least 1, found n=%llu r=%llu p=%llu",
+                          "r and p at least 1, found n=%llu r=%llu p=%llu: "
+                          "damaged, or never right",
                           (unsigned long long)n, (unsigned long long)r,
                           (unsigned long long)p);
     /* Divisions, because products of three hostile numbers overflow: r p has

@@ -1,13 +1,19 @@
 /** HDF5 files of named arrays: checkpoints and silo state.
  *
  *  This file stores arrays, attributes and tables by path and has never heard
- *  of a model.  A file is written beside its place, flushed, closed, fsynced
- *  and renamed, so the name always holds a whole file.  Every array carries a
- *  Fletcher-32 checksum or, where that costs too much, is covered by the
- *  SHA-256 in the root attribute `content_digest`; a reader that finds damage
- *  says so with CV_ERR_VERIFY.
+ *  of a model.  A file is written beside its place, closed, fsynced and
+ *  renamed, so the name always holds a whole file.  The root attribute
+ *  `content_digest` is a SHA-256 over all arrays and attributes (how exactly,
+ *  and why not Fletcher-32: checkpoint_parts.h); opening checks it, so damage
+ *  anywhere is CV_ERR_VERIFY with "damaged file: ..." and never other data.
  *
- *  Scope: local. HDF5 is not thread-safe: one thread at a time.
+ *  Equal contents give equal bytes.  Reading does without the HDF5 library and
+ *  stands hostile files (checkpoint_reader.h); it accepts what this writer
+ *  makes and refuses all other HDF5, also a checkpoint that was changed or
+ *  repacked by another program.
+ *
+ *  Scope: local. Writing uses HDF5, which is not thread-safe: one thread at a
+ *  time. A reader belongs to one thread at a time.
  */
 #ifndef COVEY_IO_CHECKPOINT_H
 #define COVEY_IO_CHECKPOINT_H
@@ -29,10 +35,17 @@ typedef struct cv_h5_writer cv_h5_writer;
 typedef struct cv_h5_reader cv_h5_reader;
 
 /** Start a file; it appears at path only at cv_h5_commit.
- *  mode: permission bits (0644; 0600 for a site's private state). */
+ *  mode: permission bits (0644; 0600 for a site's private state).
+ *
+ *  After the first failed call nothing more is written, later calls return the
+ *  first error, and so does cv_h5_commit: a file never appears with a part
+ *  missing. Errors: CV_ERR_ENV (no space, no permission, ...), CV_ERR_INPUT
+ *  for a name or text that cannot be stored, CV_ERR_OTHER for a path or an
+ *  attribute that is there already. */
 int cv_h5_create(const char *path, int mode, cv_h5_writer **w, cv_err *err);
 
-/** Arrays: path like "/model/params/dense1/weight"; groups are made.
+/** Arrays: path like "/model/params/dense1/weight"; groups are made. At most 16
+ *  names, each 1 to 1000 bytes without control characters, 2000 in all.
  *  dims: rank 0 to 4 (0 = scalar). unit and note become attributes `unit`,
  *  `description`; NULL for none. Data is copied or written before return. */
 int cv_h5_put(cv_h5_writer *w, const char *path, cv_h5_type type, int rank,
@@ -45,7 +58,7 @@ int cv_h5_put_strings(cv_h5_writer *w, const char *path,
 int cv_h5_put_string(cv_h5_writer *w, const char *path, const char *text,
                      const char *note, cv_err *err);
 /** Attributes of an object that exists ("/" for the root; a group path makes
- *  the group). */
+ *  the group). Text up to 60,000 bytes. */
 int cv_h5_attr_string(cv_h5_writer *w, const char *path, const char *name,
                       const char *text, cv_err *err);
 int cv_h5_attr_f64(cv_h5_writer *w, const char *path, const char *name,
@@ -55,7 +68,7 @@ int cv_h5_attr_i64(cv_h5_writer *w, const char *path, const char *name,
 
 /** A table with named columns (a compound data set; h5py shows a structured
  *  array). column c: (n_rows) values of its type; strings: const char *const *.
- */
+ *  The unit of column c is the table's attribute `unit:<name of c>`. */
 typedef struct {
     const char *name;
     const char *unit; /* NULL for none */
@@ -67,16 +80,19 @@ int cv_h5_put_table(cv_h5_writer *w, const char *path, const char *note,
                     const cv_h5_column *cols, int n_cols, int64_t n_rows,
                     cv_err *err);
 
-/** Flush, close, fsync, rename to path, fsync the folder; frees *w whatever
- *  happens. On an error nothing at path has changed. */
+/** Close, fsync, rename to path, fsync the folder; frees *w whatever happens.
+ *  On an error nothing at path has changed (with one exception: if only the
+ *  fsync of the folder fails, path holds the new file, and either of them,
+ *  whole, after a power cut). */
 int cv_h5_commit(cv_h5_writer **w, cv_err *err);
 
 /** Give up; removes the temporary file. NULL-safe. */
 void cv_h5_abort(cv_h5_writer **w);
 
 /** After commit: path also becomes known as keep_path (a hard link, or a copy
- *  where links do not work), and files older than the newest `keep` that match
- *  are removed: <dir>/<stem>-NNNNNN.h5. keep = 0 removes all but path. */
+ *  where links do not work), and of the files <dir>/<stem>-NNNNNN.h5 those
+ *  above number and all but the newest `keep` are removed: numbers above are of
+ *  work that was lost and is done again. keep = 0 removes all but path. */
 int cv_h5_keep(const char *path, const char *stem, int64_t number, int keep,
                cv_err *err);
 
@@ -84,8 +100,9 @@ int cv_h5_keep(const char *path, const char *stem, int64_t number, int keep,
 int cv_h5_list(const char *dir, const char *stem, int64_t **numbers, size_t *n,
                cv_err *err);
 
-/** Open for reading; a file that is not HDF5, is truncated, or has a newer
- *  format_version than `max_version` is refused (CV_ERR_VERIFY). */
+/** Open for reading, and check the whole file against its digest; a file that
+ *  is not a checkpoint, is damaged, or has a newer format_version than
+ *  `max_version` is refused (CV_ERR_VERIFY). No such file: CV_ERR_INPUT. */
 int cv_h5_open(const char *path, int64_t max_version, cv_h5_reader **r,
                cv_err *err);
 void cv_h5_close(cv_h5_reader **r);
@@ -94,7 +111,9 @@ int cv_h5_has(cv_h5_reader *r, const char *path);
 /** Shape of an array: *rank <= 4 and dims[4]. */
 int cv_h5_shape(cv_h5_reader *r, const char *path, int *rank, int64_t dims[4],
                 cv_err *err);
-/** Read exactly n values, converted to type; another count is an error. */
+/** Read exactly n values, converted to type; another count is an error. A value
+ *  that does not fit (3e9 as I32, 0.5 or NaN as an integer, 2^53 + 1 as F64) is
+ *  an error too; F64 as F32 rounds. */
 int cv_h5_get(cv_h5_reader *r, const char *path, cv_h5_type type, void *out,
               size_t n, cv_err *err);
 /** malloc'd array of malloc'd strings / one malloc'd string. */

@@ -190,24 +190,28 @@ static int keep_as(const char *path, const char *target, cv_err *err)
     return rc;
 }
 
-/* Remove left-over temporary files and all but the newest `keep` numbers; never
- * path itself, nor the one just kept. */
+/* Remove left-over temporary files, numbers above the one just kept (of work
+ * that was lost and is done again) and all but the newest `keep`; never path
+ * itself. */
 static int prune(const char *path, const char *stem, int64_t number, int keep,
                  cv_err *err)
 {
     char *dir = cv_fs_dirname(path);
     int64_t *all = NULL;
-    size_t n = 0;
+    size_t n = 0, later = 0;
     int rc = cv_h5_list(dir, stem, &all, &n, err);
+    while (later < n && all[later] > number)
+        later++;
     DIR *d = rc ? NULL : opendir(dir);
     for (struct dirent *e; d && (e = readdir(d));) {
         const char *rest, *name = e->d_name;
         int64_t v = kept_number(name, stem, &rest);
         if (v < 0 || strcmp(name, base_of(path)) == 0)
             continue;
-        int old = *rest == '\0' && is_file(d, name) &&
-                  (keep == 0 ||
-                   (v != number && (size_t)keep < n && v < all[keep - 1]));
+        int old =
+            *rest == '\0' && is_file(d, name) &&
+            (keep == 0 || v > number ||
+             ((size_t)keep < n - later && v < all[later + (size_t)keep - 1]));
         if (!old && !is_stale(rest))
             continue;
         if (unlinkat(dirfd(d), name, 0) != 0 && errno != ENOENT && !rc)

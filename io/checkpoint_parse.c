@@ -34,6 +34,7 @@ typedef struct {
 typedef struct {
     int has_links, has_space, has_type, has_layout;
     uint64_t addr, bytes; /* of the data */
+    uint64_t heap;        /* of links, or UNDEFINED */
     size_t n_links, cap;
     link_to *links;
 } object;
@@ -161,8 +162,9 @@ static int read_layout(cv_h5_cursor *c, object *o)
     return c->bad || version != 3 || class != 1 ? -1 : 0;
 }
 
-static int read_link(cv_h5_cursor *c, object *o)
+static int read_link(void *arg, cv_h5_cursor *c)
 {
+    object *o = arg;
     uint64_t version = cv_h5_take(c, 1), flags = cv_h5_take(c, 1);
     uint64_t type = flags & 8 ? cv_h5_take(c, 1) : 0;
     uint64_t order = flags & 4 ? cv_h5_take(c, 8) : 0;
@@ -182,13 +184,13 @@ static int read_link(cv_h5_cursor *c, object *o)
     return 0;
 }
 
-/* Links (2) or attributes (0x15) must lie in headers, not in a heap. */
-static int read_info(cv_h5_cursor *c, size_t index_bytes)
+/* Where links (2) or attributes (0x15) lie: in a heap, or here (UNDEFINED). */
+static int read_info(cv_h5_cursor *c, size_t index_bytes, uint64_t *heap)
 {
     uint64_t version = cv_h5_take(c, 1), flags = cv_h5_take(c, 1);
     cv_h5_skip(c, flags & 1 ? index_bytes : 0);
-    uint64_t heap = cv_h5_take(c, 8);
-    return c->bad || version != 0 || heap != UNDEFINED ? -1 : 0;
+    *heap = cv_h5_take(c, 8);
+    return c->bad || version != 0 ? -1 : 0;
 }
 
 static int read_attribute(cv_h5_cursor *c, cv_h5_attribute *a)
@@ -220,6 +222,7 @@ static int read_attribute(cv_h5_cursor *c, cv_h5_attribute *a)
 static int read_message(const cv_h5_message *m, cv_h5_node *node, object *o)
 {
     cv_h5_cursor c = cursor(m->data, m->n);
+    uint64_t attributes;
     if (m->flags & 2) /* shared: the message itself is elsewhere */
         return -1;
     switch (m->type) {
@@ -235,11 +238,12 @@ static int read_message(const cv_h5_message *m, cv_h5_node *node, object *o)
     case MSG_LAYOUT:
         return o->has_layout++ ? -1 : read_layout(&c, o);
     case MSG_LINK_INFO:
-        return o->has_links++ ? -1 : read_info(&c, 8);
+        return o->has_links++ ? -1 : read_info(&c, 8, &o->heap);
     case MSG_LINK:
-        return read_link(&c, o);
+        return read_link(o, &c);
     case MSG_ATTRIBUTE_INFO:
-        return read_info(&c, 2);
+        return read_info(&c, 2, &attributes) || attributes != UNDEFINED ? -1
+                                                                        : 0;
     case MSG_ATTRIBUTE:
         return read_attribute(&c, &node->attrs[node->n_attrs++]);
     default: /* filters, external files, ...: not written by covey */
@@ -322,7 +326,7 @@ static int parse_object(cv_h5_reader *r, int64_t parent, const char *name,
                         int64_t addr, int depth, cv_err *err)
 {
     cv_h5_header h = {0};
-    object o = {0};
+    object o = {.heap = UNDEFINED};
     size_t n_attrs = 0, self = r->n;
     cv_h5_node *node = new_node(r, parent, name);
     int rc = depth > CV_H5_MAX_DEPTH || r->n > CV_H5_MAX_NODES + 1 ||
@@ -349,7 +353,10 @@ static int parse_object(cv_h5_reader *r, int64_t parent, const char *name,
                                node->path, h.messages[i].type);
             goto out;
         }
-    rc = check_node(r, node, &o, err);
+    if (o.heap != UNDEFINED)
+        rc = cv_h5_heap_links(r, o.heap, read_link, &o, err);
+    if (!rc)
+        rc = check_node(r, node, &o, err);
     cv_h5_header_free(&h); /* its size may be needed below */
     if (o.n_links)
         qsort(o.links, o.n_links, sizeof *o.links, by_order);

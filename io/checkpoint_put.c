@@ -1,10 +1,8 @@
 /* What goes into a checkpoint: arrays, texts, tables, attributes. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/hash.h"
 #include "core/mem.h"
@@ -168,19 +166,15 @@ static int write_data(cv_h5_writer *w, hid_t set, const uint8_t *data,
         return cv_h5_hdf5_error(w, "cannot write", e);
     int rc = 0;
     cv_h5_hash *hash = cv_h5_hash_start(data, -1, 0, bytes);
-    for (size_t at = 0; at < bytes;) {
+    for (size_t at = 0; at < bytes && !rc; at += SLICE) {
         size_t n = bytes - at < SLICE ? bytes - at : SLICE;
-        off_t to = (off_t)(addr + at);
-        ssize_t k = pwrite(w->fd, data + at, n, to);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0) {
-            rc = cv_h5_env_error(e, w->path, "cannot write", errno);
-            break;
-        }
-        if (bytes >= SLICE)
-            (void)sync_file_range(w->fd, to, k, SYNC_FILE_RANGE_WRITE);
-        at += (size_t)k;
+        int64_t to = (int64_t)(addr + at);
+        int errnum = cv_h5_disk_write(&w->disk, to, data + at, n);
+        if (errnum)
+            rc = cv_h5_env_error(e, w->path, "cannot write", errnum);
+        else if (bytes >= SLICE)
+            (void)sync_file_range(w->disk.fd, to, (off_t)n,
+                                  SYNC_FILE_RANGE_WRITE);
     }
     (void)cv_h5_hash_end(&hash, sum);
     return rc;

@@ -8,8 +8,9 @@
  *  the format that checkpoint_write.c uses and refuses everything else:
  *
  *    superblock version 2; object headers version 2 with their checksums;
- *    links and attributes inside the headers; contiguous data; little-endian
- *    numbers, fixed-size text, and flat tables of them.
+ *    links in the headers or in fractal heaps, attributes in the headers;
+ *    contiguous data; little-endian numbers, fixed-size text, and flat tables
+ *    of them.
  *
  *  Source: HDF5 File Format Specification, version 2.0 (and 3.0, section IV).
  */
@@ -52,6 +53,16 @@ struct cv_h5_reader {
     cv_h5_node *nodes; /* a group before its members, these in order */
 };
 
+/** A cursor over little-endian bytes; past the end it gives zeros and sets
+ *  bad. */
+typedef struct {
+    const uint8_t *p, *end;
+    int bad;
+} cv_h5_cursor;
+
+uint64_t cv_h5_take(cv_h5_cursor *c, int bytes);
+const uint8_t *cv_h5_skip(cv_h5_cursor *c, uint64_t bytes);
+
 /** One message of an object header. */
 typedef struct {
     int type, flags;
@@ -79,12 +90,23 @@ int cv_h5_claim(cv_h5_reader *r, int64_t addr, uint64_t n, cv_err *err);
 /** Jenkins, lookup3 (2006), hashlittle with initial value 0: the checksum that
  *  HDF5 puts after its headers. */
 uint32_t cv_h5_lookup3(const uint8_t *p, size_t n);
+/** Is said the checksum of these bytes? */
+int cv_h5_sum_ok(const uint8_t *p, size_t n, uint32_t said);
+/** Claim and read a block of metadata into malloc'd *out. */
+int cv_h5_load(cv_h5_reader *r, int64_t addr, uint64_t n, uint8_t **out,
+               cv_err *err);
 /** Check the superblock; *root is the address of the root's header. */
 int cv_h5_superblock(cv_h5_reader *r, int64_t *root, cv_err *err);
 /** Load an object header with its continuation blocks, checksums checked. */
 int cv_h5_header_load(cv_h5_reader *r, int64_t addr, cv_h5_header *h,
                       cv_err *err);
 void cv_h5_header_free(cv_h5_header *h);
+
+/** Give every link in the fractal heap at addr to take, which moves the cursor
+ *  past it and returns 0, or -1 if it is not a link. */
+typedef int cv_h5_take_link(void *arg, cv_h5_cursor *c);
+int cv_h5_heap_links(cv_h5_reader *r, uint64_t addr, cv_h5_take_link *take,
+                     void *arg, cv_err *err);
 
 /** Fill r->nodes from the file. */
 int cv_h5_parse(cv_h5_reader *r, int64_t root, cv_err *err);
@@ -93,15 +115,5 @@ int cv_h5_verify(cv_h5_reader *r, cv_err *err);
 
 cv_h5_node *cv_h5_find(cv_h5_reader *r, const char *path);
 cv_h5_attribute *cv_h5_find_attr(const cv_h5_node *n, const char *name);
-
-/** A cursor over little-endian bytes; past the end it gives zeros and sets
- *  bad. */
-typedef struct {
-    const uint8_t *p, *end;
-    int bad;
-} cv_h5_cursor;
-
-uint64_t cv_h5_take(cv_h5_cursor *c, int bytes);
-const uint8_t *cv_h5_skip(cv_h5_cursor *c, uint64_t bytes);
 
 #endif

@@ -11,38 +11,29 @@
 #include "core/mem.h"
 #include "io/checkpoint_writer.h"
 
-typedef struct {
-    int errnum;       /* of the failed system call, 0 if none */
-    const char *text; /* HDF5's own words, innermost first */
-    char buf[200];
-} reason;
-
-static herr_t read_stack(unsigned n, const H5E_error2_t *e, void *arg)
+static herr_t innermost(unsigned n, const H5E_error2_t *e, void *arg)
 {
-    reason *r = arg;
+    const char **text = arg;
     (void)n;
-    if (!e->desc)
-        return 0;
-    const char *number = strstr(e->desc, "errno = ");
-    if (number && !r->errnum)
-        r->errnum = atoi(number + strlen("errno = "));
-    if (!r->buf[0])
-        strncpy(r->buf, e->desc, sizeof r->buf - 1);
+    if (!*text && e->desc && e->desc[0])
+        *text = e->desc; /* lives as long as the stack */
     return 0;
 }
 
 int cv_h5_hdf5_error(const cv_h5_writer *w, const char *what, cv_err *e)
 {
-    reason r = {0};
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, read_stack, &r);
-    if (r.errnum)
-        return cv_h5_env_error(e, w->path, what, r.errnum);
+    const char *text = NULL;
+    if (w->disk.errnum)
+        return cv_h5_env_error(e, w->path, what, w->disk.errnum);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &text);
     return cv_err_set(e, CV_ERR_OTHER, w->path, 0, "%s: HDF5 says \"%s\"", what,
-                      r.buf);
+                      text ? text : "");
 }
 
-int cv_h5_done(cv_h5_writer *w, int rc, const cv_err *e, cv_err *err)
+int cv_h5_done(cv_h5_writer *w, int rc, cv_err *e, cv_err *err)
 {
+    if (rc == 0 && w->disk.errnum)
+        rc = cv_h5_env_error(e, w->path, "cannot write", w->disk.errnum);
     if (rc == 0)
         return 0;
     if (!w->failed) {
@@ -64,26 +55,21 @@ static int make_file(cv_h5_writer *w, cv_err *e)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     hid_t create = H5Pcreate(H5P_FILE_CREATE);
+    w->driver = cv_h5_disk_driver();
     w->group = H5Pcreate(H5P_GROUP_CREATE);
     w->dataset = H5Pcreate(H5P_DATASET_CREATE);
     CV_CHECK(access >= 0 && create >= 0 && w->group >= 0 && w->dataset >= 0);
-    H5Pset_fapl_sec2(access);
+    cv_h5_disk *disk = &w->disk;
+    H5Pset_driver(access, w->driver, &disk);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-#if H5_VERSION_GE(1, 10, 7)
-    /* The temporary file is ours alone, and parallel file systems mounted
-     * without locks would refuse. */
-    H5Pset_file_locking(access, 0, 1);
-#endif
     hid_t object[] = {create, w->group, w->dataset};
     for (int i = 0; i < 3; i++) {
         H5Pset_obj_track_times(object[i], 0);
-        /* The reader knows attributes and links in object headers only. */
+        /* The reader knows attributes in object headers only. */
         H5Pset_attr_phase_change(object[i], 65535, 0);
-        if (i == 2)
-            continue;
-        H5Pset_link_phase_change(object[i], 65535, 0);
-        H5Pset_link_creation_order(object[i], H5P_CRT_ORDER_TRACKED);
+        if (i < 2)
+            H5Pset_link_creation_order(object[i], H5P_CRT_ORDER_TRACKED);
     }
     H5Pset_layout(w->dataset, H5D_CONTIGUOUS);
     /* Space without content: checkpoint_put.c writes the data. */
@@ -102,8 +88,8 @@ static int start(cv_h5_writer *w, int mode, cv_err *e)
     cv_h5_clean_tmp(w->path);
     /* Made here and not by HDF5, so that a private file is private from its
      * first moment on. */
-    w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (w->fd < 0)
+    w->disk.fd = open(w->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (w->disk.fd < 0)
         return cv_h5_env_error(e, w->path, "cannot start the file", errno);
     return make_file(w, e);
 }
@@ -115,8 +101,10 @@ static void release(cv_h5_writer **pw)
         H5Pclose(w->group);
     if (w->dataset >= 0)
         H5Pclose(w->dataset);
-    if (w->fd >= 0)
-        close(w->fd);
+    if (w->driver >= 0)
+        H5FDunregister(w->driver);
+    if (w->disk.fd >= 0)
+        close(w->disk.fd);
     cv_h5_manifest_free(&w->manifest);
     free(w->path);
     free(w->tmp);
@@ -129,8 +117,8 @@ int cv_h5_create(const char *path, int mode, cv_h5_writer **out, cv_err *err)
     cv_h5_writer *w = CV_NEW(1, cv_h5_writer);
     w->path = cv_strdup(path);
     w->tmp = cv_h5_tmp_name(path);
-    w->fd = -1;
-    w->file = w->group = w->dataset = -1;
+    w->disk.fd = -1;
+    w->file = w->group = w->dataset = w->driver = -1;
     int rc = cv_h5_done(w, start(w, mode, &e), &e, err);
     if (rc)
         cv_h5_abort(&w);
@@ -141,7 +129,7 @@ int cv_h5_create(const char *path, int mode, cv_h5_writer **out, cv_err *err)
 static int is_ours(const cv_h5_writer *w)
 {
     struct stat a, b;
-    return fstat(w->fd, &a) == 0 && lstat(w->tmp, &b) == 0 &&
+    return fstat(w->disk.fd, &a) == 0 && lstat(w->tmp, &b) == 0 &&
            a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
@@ -158,14 +146,12 @@ static int close_file(cv_h5_writer *w, cv_err *e)
     H5Oclose(root);
     if (rc)
         return rc;
-    if (H5Fflush(w->file, H5F_SCOPE_LOCAL) < 0)
-        return cv_h5_hdf5_error(w, "cannot write", e);
     herr_t closed = H5Fclose(w->file);
     w->file = -1;
-    if (closed < 0)
+    if (closed < 0 || w->disk.errnum)
         return cv_h5_hdf5_error(w, "cannot write", e);
     /* Neither H5Fflush nor H5Fclose waits for the disk. */
-    if (fsync(w->fd) != 0)
+    if (fsync(w->disk.fd) != 0)
         return cv_h5_env_error(e, w->path, "cannot write", errno);
     return 0;
 }
@@ -202,7 +188,7 @@ void cv_h5_abort(cv_h5_writer **pw)
     cv_h5_writer *w = *pw;
     if (!w)
         return;
-    if (w->fd >= 0 && is_ours(w))
+    if (w->disk.fd >= 0 && is_ours(w))
         unlink(w->tmp);
     if (w->file >= 0)
         H5Fclose(w->file);

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bytes.h"
-#include "core/hash.h"
 #include "core/mem.h"
 #include "io/level_map.h"
 #include "io/schema_internal.h"
@@ -89,6 +87,12 @@ static int bind_slot(encoder *e, slot *s, const cv_feature *f, int32_t col)
     return 0;
 }
 
+static void name_columns(cv_name_set *set, const cv_table *t)
+{
+    for (int32_t j = 0; j < t->n_cols; j++)
+        cv_name_set_add(set, t->cols[j].name, strlen(t->cols[j].name), NULL);
+}
+
 static int bind_features(encoder *e)
 {
     const cv_schema *s = e->schema;
@@ -102,9 +106,8 @@ static int bind_features(encoder *e)
         int64_t col = i;
         if (i >= t->n_cols || strcmp(t->cols[i].name, f->name) != 0) {
             e->in_order = 0;
-            for (int32_t j = 0; columns.n == 0 && j < t->n_cols; j++)
-                cv_name_set_add(&columns, t->cols[j].name,
-                                strlen(t->cols[j].name), NULL);
+            if (columns.n == 0)
+                name_columns(&columns, t);
             col = cv_name_set_find(&columns, f->name, strlen(f->name));
         }
         if (col < 0) {
@@ -337,45 +340,4 @@ void cv_design_destroy(cv_design **design)
     free(d->y);
     free(d->kept);
     CV_FREE(*design);
-}
-
-/* Key, target, row. NaN has many patterns; one is used. */
-static void row_bytes(const cv_design *d, int64_t i, uint8_t *out)
-{
-    size_t n = (size_t)d->n_cols;
-    float y = d->y ? d->y[i] : 0.0f;
-    memcpy(out, &y, sizeof y);
-    out += sizeof y;
-    if (d->type == CV_TYPE_U8) {
-        memcpy(out, (const uint8_t *)d->x + (size_t)i * n, n);
-        return;
-    }
-    const float *x = (const float *)d->x + (size_t)i * n;
-    for (size_t j = 0; j < n; j++) {
-        float v = x[j] != x[j] ? NAN : x[j];
-        memcpy(out + j * sizeof v, &v, sizeof v);
-    }
-}
-
-void cv_design_split(const cv_design *d, double test_fraction, uint64_t seed,
-                     const char *silo, uint8_t *is_test)
-{
-    static const char tag[] = "covey split";
-    size_t cell = d->type == CV_TYPE_U8 ? 1 : sizeof(float);
-    size_t len = 32 + sizeof(float) + (size_t)d->n_cols * cell;
-    uint8_t *text = CV_NEW(len, uint8_t), seed_le[8], digest[32];
-    cv_sha256 *h = cv_sha256_create();
-    cv_put_le64(seed_le, seed);
-    cv_sha256_add(h, tag, sizeof tag);
-    cv_sha256_add(h, seed_le, sizeof seed_le);
-    cv_sha256_add(h, silo, strlen(silo));
-    cv_sha256_end(h, text);
-    cv_sha256_destroy(&h);
-    for (int64_t i = 0; i < d->n_rows; i++) {
-        row_bytes(d, i, text + 32);
-        cv_sha256_of(digest, text, len);
-        double u = (double)(cv_get_le64(digest) >> 11) * 0x1p-53;
-        is_test[i] = u < test_fraction;
-    }
-    free(text);
 }

@@ -31,10 +31,19 @@ typedef struct {
      * about once, so this ends loops and bounds memory. */
     int64_t budget;
     const char *problem;
-    uint8_t *heap; /* last collection of the global heap, for text */
-    size_t heap_bytes;
-    uint64_t heap_addr;
+    struct cv_h5in_heap *heaps; /* of text, sorted by address; owned */
+    size_t n_heaps;
 } cv_h5in;
+
+/** A collection of the global heap. */
+typedef struct cv_h5in_heap {
+    uint64_t addr;
+    uint8_t *bytes; /* owned */
+    struct cv_h5in_text_place {
+        uint32_t number, at, len;
+    } * texts; /* (n) sorted by number; owned */
+    size_t n;
+} cv_h5in_heap;
 
 typedef enum {
     CV_H5IN_OTHER,

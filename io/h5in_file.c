@@ -94,6 +94,10 @@ static uint32_t lookup3(const uint8_t *p, size_t n)
 
 static int checksum_ok(const uint8_t *p, size_t n)
 {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)lookup3;
+    return p && n >= 4;
+#endif
     return n >= 4 && lookup3(p, n - 4) == cv_get_le32(p + n - 4);
 }
 
@@ -142,7 +146,6 @@ static int open_old(cv_h5in *f, const uint8_t *b, uint64_t *end, uint64_t *root)
 int cv_h5in_open(cv_h5in *f, int fd, const uint8_t *memory, int64_t size)
 {
     *f = (cv_h5in){.fd = fd, .memory = memory, .size = size};
-    f->heap_addr = CV_H5IN_UNDEFINED;
     if (find_superblock(f))
         return -1;
     uint8_t b[100] = {0};
@@ -158,7 +161,7 @@ int cv_h5in_open(cv_h5in *f, int fd, const uint8_t *memory, int64_t size)
     if (version >= 2 ? open_new(f, b, &end, &root)
                      : open_old(f, b, &end, &root))
         return -1;
-    if (end > (uint64_t)have)
+    if (end > (uint64_t)f->size)
         return cv_h5in_damaged(f, "is truncated");
     f->root = (int64_t)root;
     f->budget = f->size + (f->size < INT64_MAX - (1 << 20) ? 1 << 20 : 0);
@@ -167,8 +170,13 @@ int cv_h5in_open(cv_h5in *f, int fd, const uint8_t *memory, int64_t size)
 
 void cv_h5in_close(cv_h5in *f)
 {
-    free(f->heap);
-    f->heap = NULL;
+    for (size_t i = 0; i < f->n_heaps; i++) {
+        free(f->heaps[i].bytes);
+        free(f->heaps[i].texts);
+    }
+    free(f->heaps);
+    f->heaps = NULL;
+    f->n_heaps = 0;
 }
 
 typedef struct {
@@ -207,8 +215,7 @@ static int add_messages(header *h, const uint8_t *p, const uint8_t *end)
                                          "it says");
         if (h->n == h->cap) {
             h->cap = h->cap ? 2 * h->cap : 16;
-            h->messages =
-                cv_realloc(h->messages, h->cap, sizeof *h->messages);
+            h->messages = cv_realloc(h->messages, h->cap, sizeof *h->messages);
         }
         h->messages[h->n++] = m;
     }
@@ -228,9 +235,8 @@ static int first_block_2(header *h, uint64_t addr, const uint8_t *prefix)
 {
     int flags = prefix[5], bad = 0;
     const uint8_t *p = prefix + 6, *stop = prefix + 34;
-    (void)cv_h5in_skip(&p, stop,
-                       (flags & 0x20 ? 16u : 0u) + (flags & 0x10 ? 4u : 0u),
-                       &bad);
+    (void)cv_h5in_skip(
+        &p, stop, (flags & 0x20 ? 16u : 0u) + (flags & 0x10 ? 4u : 0u), &bad);
     uint64_t n = cv_h5in_take(&p, stop, 1 << (flags & 3), &bad);
     uint64_t head = (uint64_t)(p - prefix);
     uint8_t *b;

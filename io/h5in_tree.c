@@ -80,10 +80,10 @@ static int leaf_names(walk *w, const uint8_t *key, uint64_t child)
         if (at >= w->names_bytes)
             rc = cv_h5in_damaged(w->f, "is damaged: a name");
         else if (cache != 2) /* 2: a soft link, not followed */
-            rc = cv_h5in_add_link(w->f, w->o, w->names + at,
-                                  strnlen((const char *)w->names + at,
-                                          w->names_bytes - at),
-                                  addr);
+            rc = cv_h5in_add_link(
+                w->f, w->o, w->names + at,
+                strnlen((const char *)w->names + at, w->names_bytes - at),
+                addr);
     }
     free(entries);
     return rc;
@@ -143,8 +143,7 @@ int cv_h5in_index(cv_h5in *f, cv_h5in_object *o)
     uint64_t down = chunks_along(o->space.dims[0], o->chunk[0]);
     uint64_t across = chunks_along(o->space.dims[1], o->chunk[1]), n;
     /* Each takes 32 bytes and more in the index. */
-    if (__builtin_mul_overflow(down, across, &n) ||
-        n > (uint64_t)f->size / 32)
+    if (__builtin_mul_overflow(down, across, &n) || n > (uint64_t)f->size / 32)
         return cv_h5in_damaged(f, "holds less data than its shape says");
     o->chunks = CV_NEW(n, cv_h5in_chunk);
     walk w = {.f = f,

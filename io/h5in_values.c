@@ -1,4 +1,4 @@
-/* HDF5 input: the values of data sets; filters, conversions, text. */
+/* HDF5 input: the values of data sets: filters, conversions. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -6,7 +6,6 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "io/h5in.h"
-#include "io/names.h"
 
 /* Deflate cannot do better than 1 : 1032. */
 enum { DEFLATE_RATIO = 1032 };
@@ -33,15 +32,14 @@ int cv_h5in_prepare(cv_h5in *f, cv_h5in_object *o)
         return cv_h5in_damaged(f, less);
     if (o->layout != CV_H5IN_CHUNKED) {
         uint64_t room = (uint64_t)(f->size - f->base);
-        if (o->bytes < need ||
-            (o->layout == CV_H5IN_CONTIGUOUS && need > 0 &&
-             (o->addr > room || need > room - o->addr)))
+        if (o->bytes < need || (o->layout == CV_H5IN_CONTIGUOUS && need > 0 &&
+                                (o->addr > room || need > room - o->addr)))
             return cv_h5in_damaged(f, less);
         return 0;
     }
     if (__builtin_mul_overflow(o->chunk[0], o->chunk[1], &chunk) ||
         __builtin_mul_overflow(chunk, (uint64_t)o->type.size, &chunk) ||
-        chunk > most)
+        chunk > most || chunk > need + (64u << 20))
         return cv_h5in_damaged(f, "is damaged: size of its chunks");
     return need ? cv_h5in_index(f, o) : 0;
 }
@@ -162,13 +160,13 @@ static void copy_rows(const cv_h5in_object *o, const uint8_t *chunk,
 static int chunked_rows(cv_h5in *f, const cv_h5in_object *o, uint64_t first,
                         uint64_t n, uint8_t *raw)
 {
-    uint64_t across = o->space.dims[1] / o->chunk[1] +
-                      (o->space.dims[1] % o->chunk[1] != 0);
+    uint64_t across =
+        o->space.dims[1] / o->chunk[1] + (o->space.dims[1] % o->chunk[1] != 0);
     size_t bytes = o->chunk[0] * o->chunk[1] * o->type.size;
     uint8_t *chunk = cv_realloc(NULL, bytes, 1);
     int rc = 0;
-    for (uint64_t i = first / o->chunk[0];
-         !rc && i * o->chunk[0] < first + n; i++)
+    for (uint64_t i = first / o->chunk[0]; !rc && i * o->chunk[0] < first + n;
+         i++)
         for (uint64_t j = 0; j < across && !rc; j++) {
             rc = cv_h5in_unpack(f, o, &o->chunks[i * across + j], chunk, bytes);
             if (!rc)
@@ -246,93 +244,4 @@ void cv_h5in_to_float(float *out, const uint8_t *raw, size_t n,
     }
     for (size_t i = 0; i < n; i++)
         out[i] = (float)load_number(raw + i * t.size, &t);
-}
-
-/* The collection of the global heap at addr; the last one is kept, since the
- * names of an array lie together. */
-static int load_heap(cv_h5in *f, uint64_t addr)
-{
-    uint8_t head[16];
-    const uint8_t *p = head + 8;
-    int bad = 0;
-    if (f->heap_addr == addr)
-        return 0;
-    f->heap_addr = CV_H5IN_UNDEFINED;
-    free(f->heap);
-    f->heap = NULL;
-    if (cv_h5in_pread(f, addr, sizeof head, head))
-        return -1;
-    uint64_t n = cv_h5in_take(&p, head + sizeof head, 8, &bad);
-    if (memcmp(head, "GCOL\1", 5) != 0 || n < sizeof head)
-        return cv_h5in_damaged(f, "is damaged: a heap of text");
-    if (cv_h5in_bytes(f, addr, n, &f->heap))
-        return -1;
-    f->heap_bytes = n;
-    f->heap_addr = addr;
-    return 0;
-}
-
-static char *cut_copy(const uint8_t *s, size_t len)
-{
-    size_t n = len <= CV_NAME_MAX ? len : CV_NAME_MAX + 1;
-    char *copy = cv_realloc(NULL, n + 1, 1);
-    memcpy(copy, s, n);
-    copy[n] = '\0';
-    return copy;
-}
-
-/* A text of variable length: its length, the heap's address, its number. */
-static char *heap_text(cv_h5in *f, const uint8_t *raw)
-{
-    int bad = 0;
-    const uint8_t *p = raw, *end = raw + 16;
-    uint64_t len = cv_h5in_take(&p, end, 4, &bad);
-    uint64_t addr = cv_h5in_take(&p, end, 8, &bad);
-    uint64_t number = cv_h5in_take(&p, end, 4, &bad);
-    if (len == 0)
-        return cv_strdup("");
-    if (load_heap(f, addr))
-        return NULL;
-    p = f->heap + 16;
-    end = f->heap + f->heap_bytes;
-    while (end - p >= 16) {
-        uint64_t index = cv_h5in_take(&p, end, 2, &bad);
-        (void)cv_h5in_skip(&p, end, 6, &bad);
-        uint64_t bytes = cv_h5in_take(&p, end, 8, &bad);
-        if (index == 0 || bytes > (uint64_t)(end - p))
-            break;
-        if (index == number && len <= bytes)
-            return cut_copy(p, strnlen((const char *)p, len));
-        bytes = (bytes + 7) / 8 * 8;
-        (void)cv_h5in_skip(&p, end, bytes, &bad);
-    }
-    cv_h5in_damaged(f, "is damaged: a heap of text");
-    return NULL;
-}
-
-static char *fixed_text(const uint8_t *s, const cv_h5in_type *t)
-{
-    size_t n = strnlen((const char *)s, t->size);
-    while (t->space_padded && n && s[n - 1] == ' ')
-        n--;
-    return cut_copy(s, n);
-}
-
-int cv_h5in_text(cv_h5in *f, const uint8_t *raw, size_t n,
-                 const cv_h5in_type *type, char ***text)
-{
-    char **out = CV_NEW(n, char *);
-    int variable = type->kind == CV_H5IN_VARIABLE_TEXT;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *s = raw + i * type->size;
-        out[i] = variable ? heap_text(f, s) : fixed_text(s, type);
-        if (out[i])
-            continue;
-        while (i > 0)
-            free(out[--i]);
-        free((void *)out);
-        return -1;
-    }
-    *text = out;
-    return 0;
 }

@@ -53,10 +53,10 @@ static int keep_private(cv_err *err, const char *path)
     int line = err->line, code = err->code;
     memcpy(text, err->text, sizeof text);
     cv_err_set(err, code, base_name(path), line,
-               line ? "this line of the silo file is wrong; the site's own log "
-                      "says why"
-                    : "the silo file cannot be used; the site's own log says "
-                      "why");
+               line ? "this line of the silo file is wrong; `covey check JOB "
+                      "--silo FILE` at the site says why"
+                    : "the silo file cannot be used; `covey check JOB --silo "
+                      "FILE` at the site says why");
     return cv_err_site(err, "%s: %s", path, text);
 }
 

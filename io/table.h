@@ -4,7 +4,8 @@
  *  attributes `columns` (names) and `scale` (a factor for uint8, e.g. 1/255);
  *  /y (rows) with attribute `name`; /categories/<column> (level names) for
  *  columns that hold level numbers 0, 1, ... (`scale` does not apply to those);
- *  missing = NaN.  Integers and float64 become float32, uint8 stays; without
+ *  missing = NaN.  More names than an attribute holds (64 KB) are a data set
+ *  /columns.  Integers and float64 become float32, uint8 stays; without
  *  `columns` the names are x0, x1, ..., without `name` it is "label", without
  *  `scale` 1.  CSV and IDX files are read into the same struct: an IDX file has
  *  columns p0, p1, ..., scale 1/255, and its labels take the target's name.

@@ -246,7 +246,9 @@ static void decide(csv_column *c, const cv_csv_field *f)
 static int read_row(csv_reader *r, int keep)
 {
     cv_table *t = r->table;
-    float *x = (float *)t->x + (size_t)r->n_kept * (size_t)t->n_cols;
+    float *x = t->x;
+    if (x) /* NULL without columns */
+        x += (size_t)r->n_kept * (size_t)t->n_cols;
     cv_csv_field f = {0};
     int64_t line = r->csv.line;
     size_t n = r->names.n, j = 0;

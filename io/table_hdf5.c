@@ -1,82 +1,60 @@
-#include <hdf5.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "core/mem.h"
-#include "io/hdf5_safe.h"
+#include "io/h5in.h"
 #include "io/table_internal.h"
 
 typedef struct {
     const cv_source *src;
     cv_err *err;
-    hid_t file, x, y; /* -1: not open */
-    int64_t file_size;
-    int64_t n_rows; /* of the file */
+    cv_h5in f;
+    cv_h5in_object root, x, y; /* y without a type: there is none */
+    int64_t n_rows;            /* of the file */
     int64_t n_kept;
-    cv_hdf5_kind x_kind, y_kind;
     cv_table *table;
 } h5_input;
 
-static int damaged(const h5_input *in, const char *what)
+static int refused(const h5_input *in, const char *what)
 {
-    return cv_source_fail(in->src, in->err,
-                          "%s cannot be read: the HDF5 file is damaged or "
-                          "truncated",
-                          what);
+    return cv_source_fail(in->src, in->err, "%s: the HDF5 file %s", what,
+                          in->f.problem);
 }
 
-static int open_file(h5_input *in)
+static int is_number(const cv_h5in_type *t)
 {
-    int rc = cv_source_stat(in->src, &in->file_size, in->err);
-    if (rc)
-        return rc;
-    in->file = cv_hdf5_open_input(in->src->path);
-    if (in->file < 0)
-        return cv_source_fail(in->src, in->err,
-                              "cannot be opened as HDF5: it is another format, "
-                              "or damaged or truncated");
-    return 0;
+    return t->kind == CV_H5IN_INTEGER || t->kind == CV_H5IN_FLOAT;
 }
 
-/* /x and the table that will hold it; no values yet. */
-static int open_x(h5_input *in)
+static int is_text(const cv_h5in_type *t)
 {
-    hsize_t dims[2];
-    int rank = 0;
-    if (!cv_hdf5_has(in->file, "x"))
-        return cv_source_fail(in->src, in->err,
-                              "expected a data set /x (rows, columns), found "
-                              "none");
-    if (cv_hdf5_open_array(in->file, "x", in->file_size, &in->x, &in->x_kind,
-                           &rank, dims))
-        return damaged(in, "/x");
-    if (rank != 2 || in->x_kind == CV_HDF5_OTHER)
-        return cv_source_fail(in->src, in->err,
-                              "expected /x of numbers with 2 dimensions (rows, "
-                              "columns), found %s",
-                              rank != 2 ? "another number of dimensions"
-                                        : "another type");
-    int u8 = in->x_kind == CV_HDF5_U8, rc = 0;
-    if (dims[0] > INT64_MAX || dims[1] > INT64_MAX)
-        return damaged(in, "/x");
-    in->n_rows = (int64_t)dims[0];
-    rc = cv_source_room(in->src, in->n_rows, (int64_t)dims[1],
-                        u8 ? 1 : sizeof(float), in->err);
-    if (!rc)
-        rc = cv_source_filter(in->src, in->n_rows, &in->n_kept, in->err);
-    if (rc)
-        return rc;
-    in->table = cv_table_alloc(in->src->target_only ? 0 : in->n_kept,
-                               (int32_t)dims[1], u8 ? CV_TYPE_U8 : CV_TYPE_F32);
+    return t->kind == CV_H5IN_TEXT || t->kind == CV_H5IN_VARIABLE_TEXT;
+}
+
+static int is_byte(const cv_h5in_type *t)
+{
+    return t->kind == CV_H5IN_INTEGER && t->size == 1 && !t->is_signed;
+}
+
+static int read_scale(h5_input *in)
+{
+    const cv_h5in_attr *a = cv_h5in_attribute(&in->x, "scale");
     double scale = 1.0;
-    rc = cv_hdf5_read_number(in->x, "scale", &scale);
-    if (rc < 0 || !isfinite(scale) || scale <= 0.0)
+    if (a && is_number(&a->type) && a->space.count == 1)
+        scale = cv_h5in_number(a->data, &a->type);
+    else if (a)
+        scale = NAN;
+    if (!isfinite(scale) || scale <= 0.0)
         return cv_source_fail(in->src, in->err,
                               "attribute scale of /x: expected one positive "
                               "number, found something else");
-    if (!u8 && scale != 1.0)
+    if (!is_byte(&in->x.type) && scale != 1.0)
         return cv_source_fail(in->src, in->err,
                               "attribute scale of /x: it is for uint8 only, "
                               "found another type; multiply the values");
@@ -84,28 +62,105 @@ static int open_x(h5_input *in)
     return 0;
 }
 
+/* /x and the table that will hold it; no values yet. */
+static int open_x(h5_input *in)
+{
+    const cv_h5in_link *link = cv_h5in_find(&in->root, "x");
+    if (!link)
+        return cv_source_fail(in->src, in->err,
+                              "expected a data set /x (rows, columns), found "
+                              "none");
+    if (cv_h5in_load(&in->f, link->addr, &in->x))
+        return refused(in, "/x");
+    const cv_h5in_object *x = &in->x;
+    if (!x->has_type || x->space.rank != 2 || !is_number(&x->type))
+        return cv_source_fail(in->src, in->err,
+                              "expected /x of integers or 32- or 64-bit floats "
+                              "with 2 dimensions (rows, columns), found %s",
+                              x->has_type && x->space.rank == 2
+                                  ? "another type"
+                                  : "another shape");
+    if (x->space.dims[0] > INT64_MAX || x->space.dims[1] > INT64_MAX)
+        return cv_source_fail(in->src, in->err,
+                              "/x: the HDF5 file is damaged: a shape");
+    int u8 = is_byte(&x->type);
+    in->n_rows = (int64_t)x->space.dims[0];
+    if (cv_h5in_prepare(&in->f, &in->x))
+        return refused(in, "/x");
+    int rc = cv_source_room(in->src, in->n_rows, (int64_t)x->space.dims[1],
+                            u8 ? 1 : sizeof(float), in->err);
+    if (!rc)
+        rc = cv_source_filter(in->src, in->n_rows, &in->n_kept, in->err);
+    if (rc)
+        return rc;
+    in->table = cv_table_alloc(in->src->target_only ? 0 : in->n_kept,
+                               (int32_t)x->space.dims[1],
+                               u8 ? CV_TYPE_U8 : CV_TYPE_F32);
+    return read_scale(in);
+}
+
+/* The texts of a data set of one dimension. */
+static int read_text_set(h5_input *in, uint64_t addr, size_t most,
+                         cv_h5in_object *o, char ***text, size_t *n)
+{
+    uint8_t *raw = NULL;
+    int rc = cv_h5in_load(&in->f, addr, o);
+    if (!rc && (!o->has_type || !is_text(&o->type) || o->space.rank != 1 ||
+                o->space.count > most))
+        rc = cv_h5in_damaged(&in->f, "has no list of names there, or one of "
+                                     "too many");
+    if (!rc)
+        rc = cv_h5in_prepare(&in->f, o);
+    if (rc)
+        return rc;
+    *n = o->space.count;
+    raw = cv_calloc(*n, o->type.size);
+    rc = cv_h5in_rows(&in->f, o, 0, *n, raw);
+    if (!rc)
+        rc = cv_h5in_text(&in->f, raw, *n, &o->type, text);
+    free(raw);
+    return rc;
+}
+
+static int read_text_attr(h5_input *in, const cv_h5in_attr *a, size_t most,
+                          char ***text, size_t *n)
+{
+    if (!is_text(&a->type) || a->space.rank > 1 || a->space.count > most)
+        return cv_h5in_damaged(&in->f, "has something else than names there");
+    *n = a->space.count;
+    return cv_h5in_text(&in->f, a->data, *n, &a->type, text);
+}
+
+/* One name in an attribute; malloc'd, or NULL. */
+static char *read_name(h5_input *in, const cv_h5in_attr *a)
+{
+    char **text = NULL, *name = NULL;
+    size_t n = 0;
+    if (read_text_attr(in, a, 1, &text, &n))
+        return NULL;
+    if (n == 1)
+        name = text[0];
+    free((void *)text);
+    return name;
+}
+
 static int read_column_names(h5_input *in)
 {
     cv_table *t = in->table;
-    htri_t there = H5Aexists(in->x, "columns");
-    if (there < 0)
-        return damaged(in, "/x");
-    if (there == 0) {
-        for (int32_t j = 0; j < t->n_cols; j++)
-            t->cols[j].name = cv_asprintf("x%d", j);
-        return 0;
-    }
+    const cv_h5in_attr *a = cv_h5in_attribute(&in->x, "columns");
+    const cv_h5in_link *set = cv_h5in_find(&in->root, "columns");
+    cv_h5in_object o = {0};
     char **names = NULL;
     size_t n = 0;
-    hid_t a = H5Aopen(in->x, "columns", H5P_DEFAULT);
-    int bad = a < 0 || cv_hdf5_read_names(a, 1, in->file_size, CV_COLUMNS_MAX,
-                                          &names, &n);
-    if (a >= 0)
-        H5Aclose(a);
+    for (int32_t j = 0; !a && !set && j < t->n_cols; j++)
+        t->cols[j].name = cv_asprintf("x%d", j);
+    if (!a && !set)
+        return 0;
+    int bad = a ? read_text_attr(in, a, CV_COLUMNS_MAX, &names, &n)
+                : read_text_set(in, set->addr, CV_COLUMNS_MAX, &o, &names, &n);
+    cv_h5in_free(&o);
     if (bad)
-        return cv_source_fail(in->src, in->err,
-                              "attribute columns of /x: expected a list of "
-                              "names, found something else");
+        return refused(in, "columns of /x");
     int fits = n == (size_t)t->n_cols;
     for (size_t j = 0; j < n; j++)
         if (fits)
@@ -124,49 +179,33 @@ static int read_column_names(h5_input *in)
 static int open_y(h5_input *in)
 {
     cv_table *t = in->table;
-    hsize_t dims[2];
-    int rank = 0;
-    if (!cv_hdf5_has(in->file, "y"))
+    cv_h5in_object *y = &in->y;
+    const cv_h5in_link *link = cv_h5in_find(&in->root, "y");
+    if (!link)
         return 0;
-    if (cv_hdf5_open_array(in->file, "y", in->file_size, &in->y, &in->y_kind,
-                           &rank, dims))
-        return damaged(in, "/y");
-    if (rank != 1 || in->y_kind == CV_HDF5_OTHER)
+    if (cv_h5in_load(&in->f, link->addr, y))
+        return refused(in, "/y");
+    if (!y->has_type || y->space.rank != 1 || !is_number(&y->type))
         return cv_source_fail(in->src, in->err,
-                              "expected /y of numbers with 1 dimension (rows), "
-                              "found %s",
-                              rank != 1 ? "another number of dimensions"
-                                        : "another type");
-    if (dims[0] != (hsize_t)in->n_rows)
+                              "expected /y of integers or 32- or 64-bit floats "
+                              "with 1 dimension (rows), found %s",
+                              y->has_type && y->space.rank == 1
+                                  ? "another type"
+                                  : "another shape");
+    if (y->space.dims[0] != (uint64_t)in->n_rows)
         return cv_source_fail(in->src, in->err,
                               "/y has another number of rows than /x");
-    t->y_whole = in->y_kind != CV_HDF5_FLOAT;
-    htri_t there = H5Aexists(in->y, "name");
-    if (there <= 0) {
-        t->target.name = cv_strdup("label");
-        return there == 0 ? 0 : damaged(in, "/y");
-    }
-    char **names = NULL;
-    size_t n = 0;
-    hid_t a = H5Aopen(in->y, "name", H5P_DEFAULT);
-    int bad = a < 0 || cv_hdf5_read_names(a, 1, in->file_size, 1, &names, &n);
-    if (a >= 0)
-        H5Aclose(a);
-    if (!bad && n == 1)
-        t->target.name = names[0];
-    free((void *)names);
+    if (cv_h5in_prepare(&in->f, y))
+        return refused(in, "/y");
+    const cv_h5in_attr *a = cv_h5in_attribute(y, "name");
+    t->y_whole = y->type.kind == CV_H5IN_INTEGER;
+    t->target.name = a ? read_name(in, a) : cv_strdup("label");
     if (!t->target.name)
         return cv_source_fail(in->src, in->err,
                               "attribute name of /y: expected one name, found "
                               "something else");
     return 0;
 }
-
-typedef struct {
-    h5_input *in;
-    cv_name_set columns;
-    int rc;
-} category_walk;
 
 static int take_levels(h5_input *in, cv_column *c, char **levels, size_t n)
 {
@@ -195,125 +234,83 @@ static int take_levels(h5_input *in, cv_column *c, char **levels, size_t n)
 
 /* The column's name is that of the data set, or stands in its attribute
  * `column` where the name cannot be one in HDF5. */
-static int category_column(category_walk *w, hid_t d, const char *link,
+static int category_column(h5_input *in, const cv_name_set *columns,
+                           const cv_h5in_object *o, const char *link,
                            cv_column **column)
 {
-    h5_input *in = w->in;
     cv_table *t = in->table;
-    char **names = NULL;
-    size_t n = 0;
-    htri_t there = H5Aexists(d, "column");
-    if (there < 0)
-        return damaged(in, "/categories");
-    if (there > 0) {
-        hid_t a = H5Aopen(d, "column", H5P_DEFAULT);
-        int bad =
-            a < 0 || cv_hdf5_read_names(a, 1, in->file_size, 1, &names, &n);
-        if (a >= 0)
-            H5Aclose(a);
-        if (bad || n != 1) {
-            free((void *)names);
-            return damaged(in, "/categories");
-        }
-        link = names[0];
-    }
-    int64_t j = cv_name_set_find(&w->columns, link, strlen(link));
+    const cv_h5in_attr *a = cv_h5in_attribute(o, "column");
+    char *name = a ? read_name(in, a) : cv_strdup(link);
+    if (!name)
+        return refused(in, "/categories");
+    int64_t j = cv_name_set_find(columns, name, strlen(name));
     int rc = 0;
     if (j >= 0)
         *column = &t->cols[j];
-    else if (t->target.name && strcmp(t->target.name, link) == 0)
+    else if (t->target.name && strcmp(t->target.name, name) == 0)
         *column = &t->target;
     else
         rc = cv_source_fail(in->src, in->err,
                             "/categories has levels for a column that is not "
                             "there: '%.*s'",
-                            CV_NAME_MAX, link);
-    if (n)
-        free(names[0]);
-    free((void *)names);
+                            CV_NAME_MAX, name);
+    free(name);
     return rc;
 }
 
-static herr_t visit_category(hid_t group, const char *link,
-                             const H5L_info_t *info, void *data)
+static int read_category(h5_input *in, const cv_name_set *columns,
+                         const cv_h5in_link *link)
 {
-    (void)info;
-    category_walk *w = data;
-    h5_input *in = w->in;
-    hid_t d = -1;
-    cv_hdf5_kind kind;
-    int rank;
-    hsize_t dims[2];
+    cv_h5in_object o;
     cv_column *column = NULL;
     char **levels = NULL;
     size_t n = 0;
-    if (cv_hdf5_open_array(group, link, in->file_size, &d, &kind, &rank,
-                           dims)) {
-        w->rc = damaged(in, "/categories");
-        return 1;
-    }
-    w->rc = category_column(w, d, link, &column);
-    if (!w->rc &&
-        cv_hdf5_read_names(d, 0, in->file_size, CV_LEVELS_MAX, &levels, &n))
-        w->rc = cv_source_fail(in->src, in->err,
-                               "levels of column '%s' in /categories: expected "
-                               "up to %d names, found something else",
-                               column->name, CV_LEVELS_MAX);
-    if (!w->rc)
-        w->rc = take_levels(in, column, levels, n);
-    H5Dclose(d);
-    return w->rc ? 1 : 0;
+    int rc = 0;
+    if (read_text_set(in, link->addr, CV_LEVELS_MAX, &o, &levels, &n))
+        rc = refused(in, "/categories");
+    if (!rc)
+        rc = category_column(in, columns, &o, link->name, &column);
+    if (!rc)
+        rc = take_levels(in, column, levels, n);
+    else if (levels)
+        for (size_t i = 0; i <= n; i++)
+            free(i < n ? (void *)levels[i] : (void *)levels);
+    cv_h5in_free(&o);
+    return rc;
 }
 
 static int read_categories(h5_input *in)
 {
     cv_table *t = in->table;
-    if (!cv_hdf5_has(in->file, "categories"))
+    const cv_h5in_link *link = cv_h5in_find(&in->root, "categories");
+    cv_h5in_object group;
+    cv_name_set columns = {0};
+    if (!link)
         return 0;
-    hid_t group = H5Gopen2(in->file, "categories", H5P_DEFAULT);
-    if (group < 0)
-        return damaged(in, "/categories");
-    category_walk w = {.in = in};
-    for (int32_t j = 0; j < t->n_cols; j++)
-        cv_name_set_add(&w.columns, t->cols[j].name, strlen(t->cols[j].name),
+    int rc = 0;
+    if (cv_h5in_load(&in->f, link->addr, &group))
+        rc = refused(in, "/categories");
+    for (int32_t j = 0; j < t->n_cols && !rc && group.n_links; j++)
+        cv_name_set_add(&columns, t->cols[j].name, strlen(t->cols[j].name),
                         NULL);
-    herr_t e = H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL,
-                          visit_category, &w);
-    H5Gclose(group);
-    cv_name_set_free(&w.columns);
-    if (w.rc)
-        return w.rc;
-    return e < 0 ? damaged(in, "/categories") : 0;
-}
-
-/* n rows from row `first`, columns [col, col + n_cols), into out. */
-static int read_block(hid_t d, hid_t space, hid_t type, int rank,
-                      const hsize_t *first, const hsize_t *count, void *out)
-{
-    hid_t memory = H5Screate_simple(rank, count, NULL);
-    int rc = memory < 0 ||
-             H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count,
-                                 NULL) < 0 ||
-             H5Dread(d, type, memory, space, H5P_DEFAULT, out) < 0;
-    if (memory >= 0)
-        H5Sclose(memory);
-    return rc ? -1 : 0;
+    for (size_t i = 0; i < group.n_links && !rc; i++)
+        rc = read_category(in, &columns, &group.links[i]);
+    cv_name_set_free(&columns);
+    cv_h5in_free(&group);
+    return rc;
 }
 
 /* About 4 MB, and whole chunks, so that none is unpacked twice. */
-static int64_t rows_per_block(hid_t d, int64_t n_rows, size_t row_bytes)
+static int64_t rows_per_block(const h5_input *in, size_t row_bytes)
 {
+    const cv_h5in_object *x = &in->x;
     int64_t rows = (int64_t)((4 << 20) / row_bytes) + 1;
-    hid_t plist = H5Dget_create_plist(d);
-    hsize_t chunk[2];
-    if (plist >= 0 && H5Pget_layout(plist) == H5D_CHUNKED &&
-        H5Pget_chunk(plist, 2, chunk) == 2 && chunk[0] > 0) {
-        int64_t c = chunk[0] < (hsize_t)n_rows ? (int64_t)chunk[0] : n_rows;
-        rows = (rows + c - 1) / c * c;
+    if (x->layout == CV_H5IN_CHUNKED) {
+        uint64_t n = (uint64_t)in->n_rows, c = x->chunk[0];
+        int64_t chunk = (int64_t)(c < n ? c : n);
+        rows = (rows + chunk - 1) / chunk * chunk;
     }
-    if (plist >= 0)
-        H5Pclose(plist);
-    return rows < n_rows ? rows : n_rows;
+    return rows < in->n_rows ? rows : in->n_rows;
 }
 
 static int64_t count_kept(const cv_source *src, int64_t first, int64_t n)
@@ -324,79 +321,95 @@ static int64_t count_kept(const cv_source *src, int64_t first, int64_t n)
     return kept;
 }
 
-/* Blocks that are kept whole go straight to their place; blocks of which
- * nothing is kept are not read. */
+/* n values as stored, to what the table holds. */
+static void convert(const h5_input *in, void *to, const uint8_t *raw, size_t n)
+{
+    if (in->table->type == CV_TYPE_U8)
+        memcpy(to, raw, n);
+    else
+        cv_h5in_to_float(to, raw, n, &in->x.type);
+}
+
+/* Blocks that are kept whole and need no conversion go straight to their
+ * place; blocks of which nothing is kept are not read. */
 static int read_x(h5_input *in)
 {
     cv_table *t = in->table;
-    size_t width = (size_t)t->n_cols;
+    const cv_h5in_type *type = &in->x.type;
+    size_t width = (size_t)t->n_cols, stored = width * type->size;
     size_t row = width * (t->type == CV_TYPE_U8 ? 1 : sizeof(float));
-    hid_t type = t->type == CV_TYPE_U8 ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT;
-    hid_t space = H5Dget_space(in->x);
-    int64_t block = rows_per_block(in->x, in->n_rows, row);
-    uint8_t *to = t->x, *rows = NULL;
-    int bad = space < 0;
-    for (int64_t i = 0; i < in->n_rows && !bad; i += block) {
+    int as_is = t->type == CV_TYPE_U8 ||
+                (type->kind == CV_H5IN_FLOAT && type->size == sizeof(float) &&
+                 !type->big_endian);
+    int64_t block = rows_per_block(in, stored);
+    uint8_t *to = t->x, *raw = NULL;
+    int rc = 0;
+    for (int64_t i = 0; i < in->n_rows && !rc; i += block) {
         int64_t n = in->n_rows - i < block ? in->n_rows - i : block;
         int64_t kept = count_kept(in->src, i, n);
-        hsize_t first[2] = {(hsize_t)i, 0}, count[2] = {(hsize_t)n, width};
+        int direct = as_is && kept == n;
         if (kept == 0)
             continue;
-        if (kept < n && !rows)
-            rows = cv_calloc((size_t)block, row);
-        bad = read_block(in->x, space, type, 2, first, count,
-                         kept < n ? rows : to);
-        for (int64_t k = 0, at = 0; k < n && kept < n && !bad; k++)
-            if (cv_source_keeps(in->src, i + k))
-                memcpy(to + (size_t)at++ * row, rows + (size_t)k * row, row);
+        if (!direct && !raw)
+            raw = cv_calloc((size_t)block, stored);
+        rc = cv_h5in_rows(&in->f, &in->x, (uint64_t)i, (uint64_t)n,
+                          direct ? to : raw);
+        if (!direct && kept == n)
+            convert(in, to, raw, (size_t)n * width);
+        else
+            for (int64_t k = 0, at = 0; k < n && !direct; k++)
+                if (cv_source_keeps(in->src, i + k))
+                    convert(in, to + (size_t)at++ * row,
+                            raw + (size_t)k * stored, width);
         to += (size_t)kept * row;
     }
-    free(rows);
-    if (space >= 0)
-        H5Sclose(space);
-    return bad ? damaged(in, "/x") : 0;
+    free(raw);
+    return rc ? refused(in, "/x") : 0;
 }
 
 static int read_y(h5_input *in)
 {
     cv_table *t = in->table;
-    float *y = CV_NEW(in->n_rows, float);
-    if (H5Dread(in->y, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, y) <
-        0) {
-        free(y);
-        return damaged(in, "/y");
-    }
+    size_t n = (size_t)in->n_rows;
+    uint8_t *raw = cv_calloc(n, in->y.type.size);
+    int rc = cv_h5in_rows(&in->f, &in->y, 0, n, raw);
+    t->y = CV_NEW(n, float);
+    if (!rc)
+        cv_h5in_to_float(t->y, raw, n, &in->y.type);
+    free(raw);
     int64_t to = 0;
     for (int64_t i = 0; i < in->n_rows; i++)
         if (cv_source_keeps(in->src, i))
-            y[to++] = y[i];
-    t->y = y;
-    return 0;
+            t->y[to++] = t->y[i];
+    return rc ? refused(in, "/y") : 0;
 }
 
 /* For target_only: column j of x becomes the target. */
 static int read_column(h5_input *in, int32_t j)
 {
     cv_table *t = in->table;
-    hid_t space = H5Dget_space(in->x);
-    hsize_t first[2] = {0, (hsize_t)j}, count[2] = {(hsize_t)in->n_rows, 1};
-    float *y = CV_NEW(in->n_rows, float);
-    int bad = space < 0 ||
-              read_block(in->x, space, H5T_NATIVE_FLOAT, 2, first, count, y);
-    if (space >= 0)
-        H5Sclose(space);
-    if (bad) {
-        free(y);
-        return damaged(in, "/x");
+    const cv_h5in_type *type = &in->x.type;
+    size_t stored = (size_t)t->n_cols * type->size;
+    int64_t block = rows_per_block(in, stored);
+    uint8_t *raw = cv_calloc((size_t)block, stored);
+    double scale = t->cols[j].n_levels ? 1.0 : t->scale;
+    int rc = 0;
+    CV_FREE(t->y);
+    t->y = CV_NEW(in->n_rows, float);
+    for (int64_t i = 0; i < in->n_rows && !rc; i += block) {
+        int64_t n = in->n_rows - i < block ? in->n_rows - i : block;
+        rc = cv_h5in_rows(&in->f, &in->x, (uint64_t)i, (uint64_t)n, raw);
+        for (int64_t k = 0; k < n && !rc; k++) {
+            const uint8_t *v =
+                raw + (size_t)k * stored + (size_t)j * type->size;
+            t->y[i + k] = (float)(cv_h5in_number(v, type) * scale);
+        }
     }
-    if (t->cols[j].n_levels == 0 && t->type == CV_TYPE_U8)
-        for (int64_t i = 0; i < in->n_rows; i++)
-            y[i] = (float)((double)y[i] * t->scale);
-    t->y = y;
+    free(raw);
     cv_column c = t->target;
     t->target = t->cols[j];
     t->cols[j] = c;
-    return 0;
+    return rc ? refused(in, "/x") : 0;
 }
 
 static int read_target(h5_input *in)
@@ -405,7 +418,7 @@ static int read_target(h5_input *in)
     const char *target = in->src->target;
     CV_FREE(t->x);
     t->n_rows = in->n_rows;
-    if (in->y >= 0 && (!target || strcmp(target, t->target.name) == 0))
+    if (in->y.has_type && (!target || strcmp(target, t->target.name) == 0))
         return read_y(in);
     int32_t j = target ? cv_table_find(t, target) : -1;
     return j < 0 ? 0 : read_column(in, j);
@@ -414,15 +427,20 @@ static int read_target(h5_input *in)
 static int read_values(h5_input *in)
 {
     int rc = in->src->target_only ? read_target(in) : read_x(in);
-    if (!rc && !in->src->target_only && in->y >= 0)
+    if (!rc && !in->src->target_only && in->y.has_type)
         rc = read_y(in);
     return rc ? rc : cv_table_check_values(in->src, in->table, in->err);
 }
 
-int cv_table_read_hdf5(const cv_source *src, cv_table **table, cv_err *err)
+static int parse(const cv_source *src, int fd, const uint8_t *data,
+                 int64_t size, cv_table **table, cv_err *err)
 {
-    h5_input in = {.src = src, .err = err, .file = -1, .x = -1, .y = -1};
-    int rc = open_file(&in);
+    h5_input in = {.src = src, .err = err};
+    int rc = 0;
+    if (cv_h5in_open(&in.f, fd, data, size) ||
+        cv_h5in_load(&in.f, (uint64_t)in.f.root, &in.root))
+        rc = cv_source_fail(
+            src, err, "expected an HDF5 file, found one that %s", in.f.problem);
     if (!rc)
         rc = open_x(&in);
     if (!rc)
@@ -440,11 +458,33 @@ int cv_table_read_hdf5(const cv_source *src, cv_table **table, cv_err *err)
         in.table = NULL;
     }
     cv_table_destroy(&in.table);
-    if (in.y >= 0)
-        H5Dclose(in.y);
-    if (in.x >= 0)
-        H5Dclose(in.x);
-    if (in.file >= 0)
-        H5Fclose(in.file);
+    cv_h5in_free(&in.root);
+    cv_h5in_free(&in.x);
+    cv_h5in_free(&in.y);
+    cv_h5in_close(&in.f);
+    return rc;
+}
+
+int cv_hdf5_parse(const cv_source *src, const uint8_t *data, size_t n,
+                  cv_table **table, cv_err *err)
+{
+    return parse(src, -1, data, (int64_t)n, table, err);
+}
+
+int cv_table_read_hdf5(const cv_source *src, cv_table **table, cv_err *err)
+{
+    int64_t size = 0;
+    struct stat st;
+    int rc = cv_source_stat(src, &size, err);
+    if (rc)
+        return rc;
+    int fd = open(src->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        rc = cv_source_fail(src, err, "cannot open the file: %s",
+                            strerror(errno));
+    else
+        rc = parse(src, fd, NULL, st.st_size, table, err);
+    if (fd >= 0)
+        close(fd);
     return rc;
 }

@@ -9,8 +9,57 @@
 #include "core/err.h"
 #include "core/fs.h"
 #include "core/mem.h"
-#include "io/hdf5_safe.h"
 #include "io/table_internal.h"
+
+/* Names that take more than an attribute in a header can hold (64 KB) become a
+ * data set /columns. */
+enum { ATTRIBUTE_MOST = 60000 };
+
+static size_t longest(const char *const *text, size_t n)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < n; i++)
+        most = strlen(text[i]) > most ? strlen(text[i]) : most;
+    return most;
+}
+
+/* n strings of fixed length, UTF-8, as an attribute of id or as a data set below
+ * it; n = 0 for a single string in text[0]. */
+static int write_names(hid_t id, int as_attribute, const char *name,
+                       const char *const *text, size_t n)
+{
+    size_t count = n ? n : 1, size = longest(text, count);
+    hsize_t dims[1] = {n};
+    hid_t type = H5Tcopy(H5T_C_S1), object = -1;
+    hid_t space = n ? H5Screate_simple(1, dims, NULL) : H5Screate(H5S_SCALAR);
+    char *raw = cv_calloc(count, size);
+    int rc = -1;
+    if (type < 0 || space < 0 || H5Tset_size(type, size) < 0 ||
+        H5Tset_strpad(type, H5T_STR_NULLPAD) < 0 ||
+        H5Tset_cset(type, H5T_CSET_UTF8) < 0)
+        goto out;
+    for (size_t i = 0; i < count; i++)
+        memcpy(raw + i * size, text[i], strlen(text[i]));
+    object = as_attribute
+                 ? H5Acreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT)
+                 : H5Dcreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT,
+                              H5P_DEFAULT);
+    if (object < 0)
+        goto out;
+    herr_t e = as_attribute
+                   ? H5Awrite(object, type, raw)
+                   : H5Dwrite(object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, raw);
+    rc = e < 0 ? -1 : 0;
+out:
+    if (object >= 0 && (as_attribute ? H5Aclose(object) : H5Dclose(object)) < 0)
+        rc = -1;
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0)
+        H5Tclose(type);
+    free(raw);
+    return rc;
+}
 
 /* Contiguous: the file is read far more often than it is written, and an
  * unpacked one is read at the speed of the disk. */
@@ -32,7 +81,7 @@ static hid_t write_array(hid_t file, const char *name, hid_t type, int rank,
 
 static int write_text(hid_t id, const char *name, const char *text)
 {
-    return cv_hdf5_write_names(id, 1, name, &text, 0);
+    return write_names(id, 1, name, &text, 0);
 }
 
 static int write_scale(hid_t x, double scale)
@@ -60,7 +109,9 @@ static int write_x(hid_t file, const cv_table *t)
     const char **names = CV_NEW(t->n_cols, const char *);
     for (int32_t j = 0; j < t->n_cols; j++)
         names[j] = t->cols[j].name;
-    int rc = cv_hdf5_write_names(d, 1, "columns", names, (size_t)t->n_cols);
+    size_t n = (size_t)t->n_cols;
+    int fits = n * longest(names, n) <= ATTRIBUTE_MOST;
+    int rc = write_names(fits ? d : file, fits, "columns", names, n);
     if (!rc && u8)
         rc = write_scale(d, t->scale);
     if (!rc)
@@ -122,9 +173,8 @@ static int write_levels(hid_t group, const cv_column *c, int number)
     const char *name = c->name;
     int plain = !strchr(name, '/') && strcmp(name, ".") != 0;
     snprintf(link, sizeof link, "column %d", number);
-    if (cv_hdf5_write_names(group, 0, plain ? name : link,
-                            (const char *const *)c->levels,
-                            (size_t)c->n_levels))
+    if (write_names(group, 0, plain ? name : link,
+                    (const char *const *)c->levels, (size_t)c->n_levels))
         return -1;
     hid_t d = H5Dopen2(group, plain ? name : link, H5P_DEFAULT);
     if (d < 0)
@@ -158,7 +208,7 @@ static int write_all(const char *path, const cv_table *t)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    /* The format of HDF5 1.8: an attribute may be larger than 64 KB. */
+    /* The format of HDF5 1.8: headers have checksums. */
     hid_t file = access < 0 || H5Pset_libver_bounds(access, H5F_LIBVER_V18,
                                                     H5F_LIBVER_V18) < 0
                      ? -1

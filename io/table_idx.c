@@ -185,9 +185,10 @@ static int parse_images(const cv_source *src, const uint8_t *data, size_t n,
     uint64_t area = (uint64_t)dims[1] * dims[2];
     int64_t width = area <= CV_COLUMNS_MAX ? (int64_t)area : CV_COLUMNS_MAX + 1;
     *n_rows = dims[0];
-    rc = cv_source_room(src, *n_rows, width, 1, err);
-    if (!rc && (uint64_t)*n_rows * (uint64_t)width > b.most)
+    if (width <= CV_COLUMNS_MAX && (uint64_t)*n_rows * area > b.most)
         rc = fail(&b, err, "is truncated");
+    if (!rc)
+        rc = cv_source_room(src, *n_rows, width, 1, err);
     if (!rc)
         rc = cv_source_filter(src, *n_rows, &n_kept, err);
     if (rc)

@@ -63,6 +63,8 @@ int cv_table_read_idx(const cv_source *src, cv_table **table, cv_err *err);
 
 /** The same from memory. text[len] = 0. labels may be NULL; both plain or
  *  gzip. */
+int cv_hdf5_parse(const cv_source *src, const uint8_t *data, size_t n,
+                  cv_table **table, cv_err *err);
 int cv_csv_parse(const cv_source *src, const char *text, size_t len,
                  cv_table **table, cv_err *err);
 int cv_idx_parse(const cv_source *src, const uint8_t *images, size_t n_images,

@@ -69,8 +69,12 @@ static int look_at_silo(const cv_job *job, const char *path, view *v,
     if (!rc && cv_job_silo_index(job, silo->silo) < 0)
         rc = cv_err_set(err, CV_ERR_INPUT, path, 0, "silo %s is not in %s",
                         silo->silo, job->file);
-    if (!rc)
+    if (!rc) {
         rc = look_at(job, silo->data, "data", v, err);
+        if (rc)
+            cv_err_prefix(err, "silo %s", silo->silo);
+    }
+    cv_err_merge_site(err);
     cv_silo_destroy(&silo);
     return rc;
 }
@@ -228,14 +232,13 @@ int cv_cmd_check(int argc, char **argv, cv_err *err)
         {NULL, 0, NULL, 0}};
     check_options opt = {0};
     int c;
-    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         if (c == 's')
             opt.silo = optarg;
         else if (c == 'd')
             opt.silo_dir = optarg;
         else
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "unknown option; see `covey help check`");
+            return cv_bad_option("check", c, argv, longs, err);
     }
     if (optind + 1 != argc)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,

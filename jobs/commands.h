@@ -3,6 +3,8 @@
 #ifndef COVEY_JOBS_COMMANDS_H
 #define COVEY_JOBS_COMMANDS_H
 
+#include <getopt.h>
+
 #include "core/err.h"
 
 int cv_cmd_init(int argc, char **argv, cv_err *err);
@@ -12,5 +14,11 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err);
 int cv_cmd_predict(int argc, char **argv, cv_err *err);
 int cv_cmd_convert(int argc, char **argv, cv_err *err);
 int cv_cmd_keys(int argc, char **argv, cv_err *err);
+
+/** What getopt_long did not like: c is what it returned, '?' or (with an option
+ *  string that begins with ':') ':'. Names the option, and the closest of
+ *  longs. Returns CV_ERR_INPUT. */
+int cv_bad_option(const char *command, int c, char *const *argv,
+                  const struct option *longs, cv_err *err);
 
 #endif

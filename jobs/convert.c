@@ -26,7 +26,7 @@ int cv_cmd_convert(int argc, char **argv, cv_err *err)
     const char *target = NULL;
     cv_feature *features = NULL;
     int c, n = 0, rc = 0;
-    while ((c = getopt_long(argc, argv, "t:c:", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":t:c:", longs, NULL)) != -1) {
         if (c == 't') {
             target = optarg;
         } else if (c == 'c') {
@@ -34,8 +34,7 @@ int cv_cmd_convert(int argc, char **argv, cv_err *err)
             features[n++] = (cv_feature){.name = cv_strdup(optarg),
                                          .type = CV_FEATURE_CATEGORY};
         } else {
-            rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                            "unknown option; see `covey help convert`");
+            rc = cv_bad_option("convert", c, argv, longs, err);
             goto out;
         }
     }

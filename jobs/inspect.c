@@ -242,10 +242,9 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
     static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
     int c, json = 0;
-    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         if (c != 'j')
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "unknown option; see `covey help inspect`");
+            return cv_bad_option("inspect", c, argv, longs, err);
         json = 1;
     }
     if (optind + 1 != argc)

@@ -208,6 +208,22 @@ static const struct {
     int (*run)(const options *o, int n_args, char **args, cv_err *err);
 } verbs[] = {{"new", keys_new}, {"show", keys_show}, {"list", keys_list}};
 
+/* `--password hunter2` would pass for an abbreviation of --password-file, and
+ * the complaint about the missing file would repeat the pass phrase. */
+static int refuse_spoken_passphrase(int argc, char **argv, cv_err *err)
+{
+    static const char name[] = "--password-file";
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--p", 3) == 0 &&
+            (strncmp(argv[i], name, sizeof name - 1) != 0 ||
+             !strchr("=", argv[i][sizeof name - 1])))
+            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                              "a pass phrase is never given on the command "
+                              "line, where others can read it; leave it out "
+                              "to be asked, or write --password-file FILE");
+    return 0;
+}
+
 int cv_cmd_keys(int argc, char **argv, cv_err *err)
 {
     static const struct option longs[] = {
@@ -216,8 +232,10 @@ int cv_cmd_keys(int argc, char **argv, cv_err *err)
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
     options o = {0};
-    int c;
-    while ((c = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
+    int c, rc = refuse_spoken_passphrase(argc, argv, err);
+    if (rc)
+        return rc;
+    while ((c = getopt_long(argc, argv, ":o:", longs, NULL)) != -1) {
         if (c == 'o')
             o.out = optarg;
         else if (c == 'p')
@@ -225,8 +243,7 @@ int cv_cmd_keys(int argc, char **argv, cv_err *err)
         else if (c == 'j')
             o.json = 1;
         else
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "unknown option; see `covey help keys`");
+            return cv_bad_option("keys", c, argv, longs, err);
     }
     if (optind >= argc)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,

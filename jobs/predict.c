@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "core/fs.h"
 #include "core/mem.h"
 #include "io/table.h"
 #include "jobs/commands.h"
@@ -141,18 +144,22 @@ static void scaled_close(scaled *x)
     free(x->add);
 }
 
-static int write_predictions(const cv_saved *s, const cv_design *d,
-                             const char *path, cv_err *err)
+/* What goes to a file is prepared beside it, so that its name holds the old
+ * content or the whole new one; *tmp stays NULL for a pipe or a device. */
+static FILE *open_output(const char *path, char **tmp)
 {
-    FILE *out = path ? fopen(path, "w") : stdout;
-    if (!out)
-        return cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write: %s",
-                          strerror(errno));
-    scaled x;
-    scaled_open(&x, s, d);
-    print_header(out, s);
-    predict_rows(out, s, d, &x.rows, x.work);
-    scaled_close(&x);
+    struct stat st;
+    if (!path)
+        return stdout;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return fopen(path, "w");
+    *tmp = cv_asprintf("%s.tmp.%d", path, (int)getpid());
+    return fopen(*tmp, "w");
+}
+
+static int close_output(FILE *out, const char *path, const char *tmp,
+                        cv_err *err)
+{
     int bad = fflush(out) != 0 || ferror(out), e = errno;
     if (path && fclose(out) != 0 && !bad) {
         bad = 1;
@@ -161,7 +168,31 @@ static int write_predictions(const cv_saved *s, const cv_design *d,
     if (bad)
         return cv_err_set(err, CV_ERR_ENV, path ? path : "standard output", 0,
                           "cannot write: %s", strerror(e));
-    return 0;
+    return tmp ? cv_fs_rename(tmp, path, err) : 0;
+}
+
+static int write_predictions(const cv_saved *s, const cv_design *d,
+                             const char *path, cv_err *err)
+{
+    char *tmp = NULL;
+    FILE *out = open_output(path, &tmp);
+    int rc = 0;
+    if (!out) {
+        rc = cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write: %s",
+                        strerror(errno));
+        goto out;
+    }
+    scaled x;
+    scaled_open(&x, s, d);
+    print_header(out, s);
+    predict_rows(out, s, d, &x.rows, x.work);
+    scaled_close(&x);
+    rc = close_output(out, path, tmp, err);
+    if (rc && tmp)
+        unlink(tmp);
+out:
+    free(tmp);
+    return rc;
 }
 
 /* Where the data hold the target too, say how well it was met. */
@@ -193,10 +224,9 @@ int cv_cmd_predict(int argc, char **argv, cv_err *err)
         {"output", required_argument, NULL, 'o'}, {NULL, 0, NULL, 0}};
     const char *path = NULL;
     int c;
-    while ((c = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":o:", longs, NULL)) != -1) {
         if (c != 'o')
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "unknown option; see `covey help predict`");
+            return cv_bad_option("predict", c, argv, longs, err);
         path = optarg;
     }
     if (optind + 2 != argc)

@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "core/fs.h"
-#include "core/log.h"
+#include "core/hash.h"
 #include "core/mem.h"
 #include "io/partition.h"
-#include "io/silo.h"
 #include "io/table.h"
 #include "jobs/prepare.h"
 #include "jobs/saved.h"
+#include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "solver/blas.h"
@@ -51,6 +51,8 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     const cv_job *job = run->job;
     const cv_fed *fed = &run->fed;
     char *path = beside_job(job, job->simulate.source);
+    run->hosted[0].data = path;
+    char *test = NULL;
     float *y = NULL;
     int32_t *silo_of = NULL;
     uint8_t *keep = NULL;
@@ -81,71 +83,19 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     src->silo_of[0] = silo_of;
     silo_of = NULL;
     if (job->simulate.test) {
-        free(path);
-        path = beside_job(job, job->simulate.test);
-        rc = cv_table_read(path, job->data.format, "simulate.test",
+        test = beside_job(job, job->simulate.test);
+        rc = cv_table_read(test, job->data.format, "simulate.test",
                            &(cv_row_filter){NULL, 0, job->data.n_features > 0},
                            job->data.features, job->data.n_features,
                            job->data.target, &src->test, err);
     }
 out:
-    free(path);
+    free(test);
     free(y);
     free(silo_of);
     free(keep);
     if (rc)
         cv_err_merge_site(err); /* the data are the reader's own */
-    return rc;
-}
-
-/* ---- real silos: a silo.yaml each ---------------------------------------- */
-
-static int read_silo(cv_run *run, cv_hosted *h, cv_table **table, cv_err *err)
-{
-    const cv_run_options *opt = run->options;
-    char *path = NULL;
-    cv_silo *silo = NULL;
-    int rc = 0;
-    if (opt->silo)
-        path = cv_strdup(opt->silo);
-    else
-        rc = cv_silo_find(opt->silo_dir, h->name, &path, err);
-    if (!rc)
-        rc = cv_silo_load(path, &silo, err);
-    if (rc)
-        goto out;
-    if (strcmp(silo->silo, h->name)) {
-        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
-                        "expected silo: %s, found %s", h->name, silo->silo);
-        goto out;
-    }
-    h->own_site = 1;
-    h->state_dir =
-        silo->state ? cv_strdup(silo->state) : cv_fs_join(NULL, "covey-state");
-    if (!silo->state) {
-        char *dir = cv_fs_dirname(path);
-        free(h->state_dir);
-        h->state_dir = cv_fs_join(dir, "covey-state");
-        free(dir);
-    }
-    run->threads = silo->threads;
-    rc = cv_fs_mkdir(h->state_dir, 0700, err);
-    if (rc)
-        goto out;
-    char *log = cv_asprintf("%s/silo-%s.log", h->state_dir, h->name);
-    cv_log_open_site(log);
-    free(log);
-    rc = cv_table_read(silo->data, run->job->data.format, "data",
-                       &(cv_row_filter){NULL, 0, run->job->data.n_features > 0},
-                       run->job->data.features, run->job->data.n_features,
-                       run->job->data.target, table, err);
-    if (rc) {
-        err->file[0] = '\0'; /* a private path */
-        cv_err_prefix(err, "silo %s", h->name);
-    }
-out:
-    cv_silo_destroy(&silo);
-    free(path);
     return rc;
 }
 
@@ -163,7 +113,7 @@ static int read_sources(cv_run *run, sources *src, cv_err *err)
                           "no data: expected --silo-dir DIR or --silo FILE "
                           "(or a `simulate` section in the job)");
     for (int s = 0; s < run->fed.n_hosted; s++) {
-        int rc = read_silo(run, &run->hosted[s], &src->table[s], err);
+        int rc = cv_site_read(run, &run->hosted[s], &src->table[s], err);
         if (rc)
             return rc;
     }
@@ -173,46 +123,52 @@ static int read_sources(cv_run *run, sources *src, cv_err *err)
 /* ---- schema ----------------------------------------------------------------
  */
 
-/* The hosted silos' common schema. */
-static int local_schema(cv_run *run, const sources *src, cv_schema **schema,
-                        cv_err *err)
+/* Every data set's schema: (src->n). */
+static int local_schemas(cv_run *run, const sources *src, cv_schema **schema,
+                         cv_err *err)
 {
     int classes = cv_target_of_job(run->job), rc = 0;
     for (int i = 0; i < src->n && !rc; i++) {
-        cv_schema *s = NULL;
-        rc = cv_schema_of_table(src->table[i], run->job, classes, &s, err);
-        if (!rc && !*schema) {
-            *schema = s;
-            s = NULL;
-        } else if (!rc) {
-            rc = cv_schema_merge(*schema, s, err);
-        }
-        cv_schema_destroy(&s);
-        if (rc && src->n == run->fed.n_hosted && !run->job->simulate.enabled)
-            cv_err_prefix(err, "silo %s", run->hosted[i].name);
+        rc = cv_schema_of_table(src->table[i], run->job, classes, &schema[i],
+                                err);
+        if (rc)
+            cv_site_data_error(run, &run->hosted[i], err);
     }
-    if (rc && run->job->simulate.enabled)
-        cv_err_merge_site(err);
+    return rc;
+}
+
+/* Merge the rank's schemas with that of the root's first silo, against which
+ * all are measured, so that the odd one out is the same on any number of
+ * ranks. */
+static int merge_local(const cv_run *run, const sources *src,
+                       cv_schema *const *schema, const char *first,
+                       int first_silo, cv_schema **merged, cv_err *err)
+{
+    const cv_job_silo *silos = run->job->silos;
+    int rc = cv_schema_from_text(first, merged, err);
+    for (int i = 0; i < src->n && !rc; i++) {
+        int s = run->fed.first + i;
+        rc = cv_schema_merge(*merged, schema[i], err);
+        if (rc && s == first_silo)
+            cv_err_prefix(err, "silo %s, claimed twice", silos[s].name);
+        else if (rc)
+            cv_err_prefix(err, "silos %s and %s", silos[first_silo].name,
+                          silos[s].name);
+    }
     return rc;
 }
 
 /* Root merges what the ranks offer, in rank order. */
-static int merge_schemas(const cv_run *run, char **texts, char **merged,
-                         cv_err *err)
+static int merge_ranks(const cv_run *run, char **texts, char **merged,
+                       cv_err *err)
 {
     cv_schema *all = NULL;
-    int rc = 0;
-    for (int r = 0; r < run->fed.size && !rc; r++) {
+    int rc = cv_schema_from_text(texts[0], &all, err);
+    for (int r = 1; r < run->fed.size && !rc; r++) {
         cv_schema *s = NULL;
         rc = cv_schema_from_text(texts[r], &s, err);
-        if (!rc && !all) {
-            all = s;
-            s = NULL;
-        } else if (!rc) {
+        if (!rc)
             rc = cv_schema_merge(all, s, err);
-            if (rc && !run->job->simulate.enabled)
-                cv_err_prefix(err, "a silo of rank %d", r);
-        }
         cv_schema_destroy(&s);
     }
     if (!rc)
@@ -221,30 +177,50 @@ static int merge_schemas(const cv_run *run, char **texts, char **merged,
     return rc;
 }
 
+/* The root's first schema, at every rank. */
+static void share_first_all(const cv_run *run, cv_schema *const *schema,
+                            char **text, int *silo)
+{
+    *silo = run->fed.first;
+    *text = run->fed.rank == 0 ? cv_schema_to_text(schema[0]) : NULL;
+    MPI_Bcast(silo, 1, MPI_INT, 0, run->fed.world);
+    cv_bcast_text_all(run->fed.world, text, 0);
+}
+
 static int agree_schema_all(cv_run *run, const sources *src, int local_rc,
                             cv_err *err)
 {
-    cv_schema *mine = NULL;
-    char *text = NULL, **texts = NULL, *merged = NULL;
-    int rc = local_rc ? local_rc : local_schema(run, src, &mine, err);
-    rc = cv_agree_all(run->fed.world, rc, err);
+    MPI_Comm world = run->fed.world;
+    cv_schema **each = CV_NEW(src->n, cv_schema *), *mine = NULL;
+    char *first = NULL, *text = NULL, **texts = NULL, *merged = NULL;
+    int first_silo;
+    int rc = local_rc ? local_rc : local_schemas(run, src, each, err);
+    rc = cv_agree_all(world, rc, err);
+    if (rc)
+        goto out;
+    share_first_all(run, each, &first, &first_silo);
+    rc = merge_local(run, src, each, first, first_silo, &mine, err);
+    rc = cv_agree_all(world, rc, err);
     if (rc)
         goto out;
     text = cv_schema_to_text(mine);
-    cv_gather_text_all(run->fed.world, text, &texts, 0);
+    cv_gather_text_all(world, text, &texts, 0);
     if (run->fed.rank == 0)
-        rc = merge_schemas(run, texts, &merged, err);
-    rc = cv_agree_all(run->fed.world, rc, err);
+        rc = merge_ranks(run, texts, &merged, err);
+    rc = cv_agree_all(world, rc, err);
     if (rc)
         goto out;
-    cv_bcast_text_all(run->fed.world, &merged, 0);
+    cv_bcast_text_all(world, &merged, 0);
     rc = cv_schema_from_text(merged, &run->schema, err);
-    rc = cv_agree_all(run->fed.world, rc, err);
+    rc = cv_agree_all(world, rc, err);
 out:
-    if (texts)
-        for (int r = 0; r < run->fed.size; r++)
-            free(texts[r]);
+    for (int r = 0; texts && r < run->fed.size; r++)
+        free(texts[r]);
+    for (int i = 0; i < src->n; i++)
+        cv_schema_destroy(&each[i]);
+    free(each);
     free(texts);
+    free(first);
     free(text);
     free(merged);
     cv_schema_destroy(&mine);
@@ -354,22 +330,39 @@ static void deal_rows(cv_run *run, cv_design *d, const int32_t *silo_of,
     free(count);
 }
 
-/* uint8 rows carry one scale; on one rank it must be the same in all files. */
-static int keep_scale(double *scale, const cv_design *d, cv_err *err)
+/* The largest and minus the smallest scale of uint8 rows. */
+static void note_scale(double scales[2], const cv_design *d)
 {
     if (d->type != CV_TYPE_U8)
-        return 0;
-    if (*scale == 0.0)
-        *scale = d->scale;
-    if (*scale != d->scale)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "expected one `scale` of x in all files, found %g "
-                          "and %g",
-                          *scale, d->scale);
-    return 0;
+        return;
+    scales[0] = fmax(scales[0], d->scale);
+    scales[1] = fmax(scales[1], -d->scale);
 }
 
-static int encode_rows(cv_run *run, sources *src, double *scale, cv_err *err)
+static int encode_test(cv_run *run, sources *src, double scales[2], cv_err *err)
+{
+    cv_design *d = NULL;
+    int rc = cv_design_encode(&src->test, run->schema, 1, &d, err);
+    if (!rc) {
+        cv_rows *rows = &run->rows[src->n];
+        note_scale(scales, d);
+        rows->x = d->x;
+        rows->y = d->y;
+        run->public_test =
+            view_of(run, rows, d->type == CV_TYPE_U8, 0, d->n_rows);
+        d->x = NULL;
+        d->y = NULL;
+    } else {
+        char *path = beside_job(run->job, run->job->simulate.test);
+        cv_err_merge_site(err);
+        cv_err_prefix(err, "simulate.test %s", path);
+        free(path);
+    }
+    cv_design_destroy(&d);
+    return rc;
+}
+
+static int encode_rows(cv_run *run, sources *src, double scales[2], cv_err *err)
 {
     int rc = 0;
     run->n_rows_owned = src->n + 1;
@@ -377,35 +370,56 @@ static int encode_rows(cv_run *run, sources *src, double *scale, cv_err *err)
     for (int i = 0; i < src->n && !rc; i++) {
         cv_design *d = NULL;
         rc = cv_design_encode(&src->table[i], run->schema, 1, &d, err);
-        if (!rc)
-            rc = keep_scale(scale, d, err);
-        if (!rc)
-            deal_rows(run, d, src->silo_of[i], i, &run->rows[i]);
-        else if (!run->job->simulate.enabled)
-            cv_err_prefix(err, "silo %s", run->hosted[i].name);
-        cv_design_destroy(&d);
-    }
-    if (!rc && src->test) {
-        cv_design *d = NULL;
-        rc = cv_design_encode(&src->test, run->schema, 1, &d, err);
-        if (!rc)
-            rc = keep_scale(scale, d, err);
         if (!rc) {
-            cv_rows *rows = &run->rows[src->n];
-            rows->x = d->x;
-            rows->y = d->y;
-            run->public_test =
-                view_of(run, rows, d->type == CV_TYPE_U8, 0, d->n_rows);
-            d->x = NULL;
-            d->y = NULL;
+            note_scale(scales, d);
+            deal_rows(run, d, src->silo_of[i], i, &run->rows[i]);
         } else {
-            cv_err_prefix(err, "simulate.test");
+            cv_site_data_error(run, &run->hosted[i], err);
         }
         cv_design_destroy(&d);
     }
-    if (rc && run->job->simulate.enabled)
-        cv_err_merge_site(err);
-    return rc;
+    return !rc && src->test ? encode_test(run, src, scales, err) : rc;
+}
+
+/* One `scale` for all uint8 rows, wherever they lie; 1 without any. */
+static int agree_scale_all(const cv_run *run, double scales[2], double *scale,
+                           cv_err *err)
+{
+    cv_max_f64_all(run->fed.world, scales, 2);
+    *scale = isfinite(scales[0]) ? scales[0] : 1.0;
+    if (scales[0] == -scales[1] || !isfinite(scales[0]))
+        return 0;
+    return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                      "the attribute `scale` of /x differs between data sets; "
+                      "store x in the same unit in all of them");
+}
+
+/* Ranks that share a silo split its batches, so they must hold the same rows.
+ * What is compared stays inside the silo. */
+static int check_shared_all(const cv_run *run, cv_err *err)
+{
+    const cv_fed *fed = &run->fed;
+    int rc = 0;
+    if (fed->n_parts > 1) {
+        const cv_hosted *h = &run->hosted[0];
+        size_t n = (size_t)(h->n_train + h->n_test);
+        size_t item = h->train.is_u8 ? 1 : sizeof(float);
+        uint64_t mine[4] = {
+            (uint64_t)h->n_train, (uint64_t)h->n_test,
+            cv_checksum64(run->rows[0].x,
+                          n * (size_t)run->schema->n_cols * item),
+            cv_checksum64(run->rows[0].y, n * sizeof(float))};
+        uint64_t first[4];
+        memcpy(first, mine, sizeof first);
+        cv_bcast_bytes_all(fed->silo, first, sizeof first, 0);
+        if (memcmp(first, mine, sizeof first) != 0)
+            rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                            "silo %s: ranks that share it read different rows; "
+                            "do two sites claim it, or do nodes hold different "
+                            "files?",
+                            h->name);
+    }
+    return cv_agree_all(fed->world, rc, err);
 }
 
 /* ---- weights ---------------------------------------------------------------
@@ -449,7 +463,7 @@ static int weigh_silos_all(cv_run *run, cv_err *err)
 int cv_prepare_all(cv_run *run, cv_err *err)
 {
     sources src = {0};
-    double scale = 0.0;
+    double scales[2] = {-INFINITY, -INFINITY}, scale;
     int rc;
     run->hosted = CV_NEW(run->fed.n_hosted, cv_hosted);
     for (int s = 0; s < run->fed.n_hosted; s++) {
@@ -460,8 +474,12 @@ int cv_prepare_all(cv_run *run, cv_err *err)
     rc = agree_schema_all(run, &src, rc, err); /* agrees on rc first */
     if (rc)
         goto out;
-    rc = encode_rows(run, &src, &scale, err);
+    rc = encode_rows(run, &src, scales, err);
     rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc)
+        rc = agree_scale_all(run, scales, &scale, err);
+    if (!rc)
+        rc = check_shared_all(run, err);
     if (rc)
         goto out;
     cv_standardize_all(run, scale);

@@ -51,6 +51,12 @@ static double silo_scale(const cv_run *run, int64_t steps)
                                 : 1.0;
 }
 
+static void set_diverged(double report[R_FIELDS])
+{
+    memset(report, 0, R_FIELDS * sizeof *report);
+    report[R_STATUS] = CV_SILO_DIVERGED;
+}
+
 /* Local training: payload[0] becomes local - start, the silo's next state and
  * payload[1] follow from it. The report says how it went. */
 static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
@@ -64,8 +70,12 @@ static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
     const float *const *server = (const float *const *)run->server_state;
     const float *const *mine = (const float *const *)h->state;
     float *w = run->payload[0];
-    if (st->correct)
-        st->correct(run->correction, server, mine, run->n);
+    if (st->correct) { /* the leader alone holds what it is made of */
+        if (cv_fed_is_leader(&run->fed))
+            st->correct(run->correction, server, mine, run->n);
+        cv_bcast_bytes_all(run->fed.silo, run->correction,
+                           run->n * sizeof *run->correction, 0);
+    }
     memcpy(w, run->w, run->n * sizeof *w);
     cv_train_result r;
     cv_train_silo(run->trainer, &h->train, (uint64_t)h->index,
@@ -79,16 +89,16 @@ static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
     report[R_ROWS] = (double)r.rows_seen;
     report[R_SCALE] = scale;
     report[R_TOP0] = (double)cv_max_abs(w, run->n) * p / scale;
-    if (st->report)
+    if (st->report && cv_fed_is_leader(&run->fed))
         st->report(&run->train, r.steps, w, server, mine, run->payload, h->next,
                    run->n);
     if (st->n_payload > 1)
         report[R_TOP1] = (double)cv_max_abs(run->payload[1], run->n) * p;
     int finite =
         r.finite && isfinite(report[R_TOP0]) && isfinite(report[R_TOP1]);
-    report[R_STATUS] = finite ? CV_SILO_READY : CV_SILO_DIVERGED;
+    report[R_STATUS] = CV_SILO_READY;
     if (!finite)
-        report[R_LOSS] = report[R_ROWS] = report[R_TOP0] = report[R_TOP1] = 0;
+        set_diverged(report);
 }
 
 /* Add the payloads of a trained silo to this rank's sums. */
@@ -143,15 +153,19 @@ static void train_hosted(cv_run *run, round_state *rs,
 }
 
 /* The roster: who is ready, agreed before anything is summed. In a shared silo
- * the ranks add up their parts of the loss. */
+ * the ranks add up their parts of the loss; one part that is not finite is
+ * enough. */
 static int agree_roster(cv_run *run, round_state *rs, cv_err *err)
 {
     const cv_fed *fed = &run->fed;
     if (fed->n_parts > 1) {
-        double loss[2] = {rs->mine[R_LOSS], rs->mine[R_ROWS]};
-        cv_sum_f64_all(fed->silo, loss, 2);
-        rs->mine[R_LOSS] = loss[0];
-        rs->mine[R_ROWS] = loss[1];
+        double sum[3] = {rs->mine[R_LOSS], rs->mine[R_ROWS],
+                         rs->mine[R_STATUS] == CV_SILO_DIVERGED};
+        cv_sum_f64_all(fed->silo, sum, 3);
+        rs->mine[R_LOSS] = sum[0];
+        rs->mine[R_ROWS] = sum[1];
+        if (sum[2] > 0.0)
+            set_diverged(rs->mine);
     }
     cv_gather_silos_all(fed, rs->report, rs->mine, R_FIELDS);
     rs->n_ready = 0;
@@ -174,10 +188,11 @@ static int agree_roster(cv_run *run, round_state *rs, cv_err *err)
     if (rs->n_ready < run->job->training.min_silos || rs->n_ready == 0)
         return cv_err_set(err, CV_ERR_SILOS, NULL, 0,
                           "round %lld: expected at least %d silos, %d were "
-                          "ready; the model of round %lld is saved",
+                          "ready; %s",
                           (long long)run->round + 1,
                           run->job->training.min_silos, rs->n_ready,
-                          (long long)run->round);
+                          run->round ? "the model of the round before is saved"
+                                     : "there is no model to save");
     rs->factor /= rs->weight;
     return 0;
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "core/bytes.h"
 #include "core/fs.h"
@@ -17,9 +16,10 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
-#include "io/silo.h"
 #include "jobs/commands.h"
+#include "jobs/folder.h"
 #include "jobs/saved.h"
+#include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/quantise.h"
@@ -43,7 +43,7 @@ static int parse_args(int argc, char **argv, cv_run_options *opt, cv_err *err)
     static const char *const modes[] = {"auto", "live", "log"};
     *opt = (cv_run_options){.out = "RUN", .progress = CV_PROGRESS_AUTO};
     int c, quiet = 0;
-    while ((c = getopt_long(argc, argv, "o:qv", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":o:qv", longs, NULL)) != -1) {
         int mode;
         switch (c) {
         case 'o':
@@ -75,8 +75,7 @@ static int parse_args(int argc, char **argv, cv_run_options *opt, cv_err *err)
             cv_log_set_level(cv_log_get_level() + 1);
             break;
         default:
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "unknown option; see `covey help run`");
+            return cv_bad_option("run", c, argv, longs, err);
         }
     }
     if (quiet)
@@ -89,6 +88,9 @@ static int parse_args(int argc, char **argv, cv_run_options *opt, cv_err *err)
     if (opt->silo && opt->silo_dir)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "give --silo or --silo-dir, not both");
+    if (!opt->out[0])
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "--out: expected a folder, found an empty name");
     return 0;
 }
 
@@ -151,27 +153,28 @@ static int share_job_all(cv_run *run, cv_err *err)
     return cv_agree_all(MPI_COMM_WORLD, rc, err);
 }
 
-static int claimed_silo(const cv_run *run, int *claim, cv_err *err)
+/* Options that would part the ranks' ways, or that the job has no use for. */
+static int check_options_all(const cv_run *run, cv_err *err)
 {
-    *claim = -1;
-    if (!run->options->silo)
-        return 0;
-    cv_silo *silo = NULL;
-    int rc = cv_silo_load(run->options->silo, &silo, err);
-    if (rc)
-        return rc;
-    *claim = cv_job_silo_index(run->job, silo->silo);
-    if (*claim < 0)
-        rc = cv_err_set(err, CV_ERR_INPUT, run->options->silo, 0,
-                        "silo %s is not in %s", silo->silo, run->job->file);
-    cv_silo_destroy(&silo);
-    return rc;
+    const cv_run_options *opt = run->options;
+    int mine[2] = {opt->resume, !opt->resume}, any[2], rc = 0;
+    MPI_Allreduce(mine, any, 2, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+    if (any[0] && any[1])
+        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                        "--resume was given to some ranks and not to others; "
+                        "give it to all or to none");
+    else if (run->job->simulate.enabled && (opt->silo || opt->silo_dir))
+        rc = cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
+                        "the job simulates its silos, so %s has no use; remove "
+                        "it, or remove `simulate` from the job",
+                        opt->silo ? "--silo" : "--silo-dir");
+    return cv_agree_all(MPI_COMM_WORLD, rc, err);
 }
 
 static int split_world_all(cv_run *run, cv_err *err)
 {
     int n = run->job->n_silos, claim;
-    int rc = claimed_silo(run, &claim, err);
+    int rc = cv_site_claim(run, &claim, err);
     rc = cv_agree_all(MPI_COMM_WORLD, rc, err);
     if (rc)
         return rc;
@@ -188,41 +191,15 @@ static int split_world_all(cv_run *run, cv_err *err)
     return rc;
 }
 
-/* The run folder, its lock and its log: the root's business. */
-static int open_run_folder(cv_run *run, int *lock, cv_err *err)
+/* The root's folder is everyone's: a rank started elsewhere, or with another
+ * --out, must not write anywhere else. */
+static int open_folder_all(cv_run *run, cv_folder *folder, cv_err *err)
 {
-    char *path = NULL;
-    int rc = cv_fs_mkdir(run->dir, 0755, err);
-    if (rc)
-        return rc;
-    path = cv_fs_join(run->dir, ".lock");
-    rc = cv_fs_lock(path, lock, err);
-    if (rc) {
-        snprintf(err->file, sizeof err->file, "%s", run->dir);
-        goto out;
-    }
-    free(path);
-    path = cv_fs_join(run->dir, "run.h5");
-    if (!run->options->resume && cv_fs_exists(path)) {
-        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
-                        "the folder holds a run already; continue it with "
-                        "--resume, or choose another folder with --out");
-        goto out;
-    }
-    free(path);
-    path = cv_fs_join(run->dir, "covey.log");
-    if (cv_log_open(path, 0644))
-        rc = cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write the log");
-out:
-    free(path);
-    return rc;
-}
-
-static int open_run_folder_all(cv_run *run, int *lock, cv_err *err)
-{
-    *lock = -1;
-    run->dir = cv_strdup(run->options->out);
-    int rc = run->fed.rank == 0 ? open_run_folder(run, lock, err) : 0;
+    int rc = 0, root = run->fed.rank == 0;
+    run->dir = root ? cv_strdup(run->options->out) : NULL;
+    cv_bcast_text_all(run->fed.world, &run->dir, 0);
+    if (root)
+        rc = cv_folder_open(folder, run->dir, run->options->resume, err);
     return cv_agree_all(run->fed.world, rc, err);
 }
 
@@ -278,7 +255,7 @@ static int build_model(cv_run *run, cv_err *err)
         for (int k = 0; k < st->n_payload; k++)
             run->sum[k] = cv_calloc(n, run->wide ? 8 : 4);
     }
-    for (int s = 0; s < run->fed.n_hosted; s++)
+    for (int s = 0; cv_fed_is_leader(&run->fed) && s < run->fed.n_hosted; s++)
         for (int k = 0; k < st->n_silo; k++) {
             run->hosted[s].state[k] = CV_NEW(n, float);
             run->hosted[s].next[k] = CV_NEW(n, float);
@@ -405,12 +382,14 @@ static void check_converged(cv_run *run)
 static int train_all(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
-    int64_t saved = run->round, first = run->round;
+    int64_t first = run->round;
     double started = cv_now();
     int rc = 0, stop = 0;
+    if (first > 0) /* killed after its last save, or started once more */
+        check_converged(run);
     while (run->round < job->training.rounds && !stop && !run->converged) {
         rc = cv_round_all(run, err);
-        if (rc == CV_ERR_SILOS && run->round > saved) {
+        if (rc == CV_ERR_SILOS && run->round > 0) { /* also says who sat out */
             cv_err second;
             int rc2 = cv_save_all(run, &second);
             if (rc2) {
@@ -429,7 +408,6 @@ static int train_all(cv_run *run, cv_err *err)
             rc = cv_save_all(run, err);
             if (rc)
                 return rc;
-            saved = run->round;
         }
     }
     if (stop && run->round < job->training.rounds && !run->converged)
@@ -455,6 +433,7 @@ static void tell_end(const cv_run *run)
 static void free_run(cv_run *run)
 {
     for (int s = 0; run->hosted && s < run->fed.n_hosted; s++) {
+        free(run->hosted[s].data);
         free(run->hosted[s].state_dir);
         for (int k = 0; k < CV_MAX_STATE; k++) {
             free(run->hosted[s].state[k]);
@@ -491,14 +470,16 @@ static void free_run(cv_run *run)
     cv_fed_destroy_all(&run->fed);
 }
 
-static int run_all(cv_run *run, int *lock, cv_err *err)
+static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
 {
     run->threads = 1;
     int rc = share_job_all(run, err);
     if (!rc)
+        rc = check_options_all(run, err);
+    if (!rc)
         rc = split_world_all(run, err);
     if (!rc)
-        rc = open_run_folder_all(run, lock, err);
+        rc = open_folder_all(run, folder, err);
     if (rc)
         return rc;
     fill_configs(run);
@@ -509,10 +490,13 @@ static int run_all(cv_run *run, int *lock, cv_err *err)
     rc = cv_agree_all(run->fed.world, build_model(run, err), err);
     if (!rc && run->options->resume)
         rc = cv_restore_all(run, err);
+    if (!rc && run->behind)
+        rc = cv_save_all(run, err);
     if (!rc && run->round == 0)
         rc = make_run_id_all(run, err);
     if (rc)
         return rc;
+    *started = 1;
     if (run->fed.rank == 0)
         tell_start(run);
     rc = train_all(run, err);
@@ -521,11 +505,24 @@ static int run_all(cv_run *run, int *lock, cv_err *err)
     return rc;
 }
 
+/* Said before MPI_Finalize: the first rank that ends with an error may be the
+ * end of all others. */
+static void tell_error(cv_err *err, int rc)
+{
+    char text[1100];
+    cv_progress_end();
+    cv_err_format(err, text, sizeof text);
+    cv_log(CV_LOG_DEBUG, "run_failed", "code=%d %s", rc, text);
+    fprintf(stderr, "%s\n", text);
+    fflush(stderr);
+}
+
 int cv_cmd_run(int argc, char **argv, cv_err *err)
 {
     cv_run_options opt;
-    cv_run run = {0};
-    int lock = -1, rank = 0, rc;
+    cv_run run = {.fed = {.silo = MPI_COMM_NULL, .leaders = MPI_COMM_NULL}};
+    cv_folder folder = {.lock = -1};
+    int rank = 0, started = 0, rc;
     catch_signals();
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -537,19 +534,13 @@ int cv_cmd_run(int argc, char **argv, cv_err *err)
             opt.progress = cv_progress_init(opt.progress);
         if (rank != 0)
             cv_log_set_level(CV_LOG_ERROR);
-        rc = run_all(&run, &lock, err);
+        rc = run_all(&run, &folder, &started, err);
     }
-    if (rc && rank == 0) {
-        cv_progress_end();
-        char text[1100];
-        cv_err_format(err, text, sizeof text);
-        cv_log(CV_LOG_DEBUG, "run_failed", "code=%d %s", rc, text);
-    }
+    if (rc && rank == 0)
+        tell_error(err, rc);
     free_run(&run);
+    cv_folder_close(&folder, !started);
     MPI_Finalize();
-    if (lock >= 0)
-        close(lock);
-    if (rank != 0)
-        err->text[0] = '\0'; /* one message, once for all ranks */
+    err->text[0] = '\0'; /* said already, once for all ranks */
     return rc;
 }

@@ -1,7 +1,7 @@
 /** A run: everything one rank holds while the federation trains.
  *
  *  run.c sets it up and loops; prepare.c loads the silos' data; round.c is one
- *  round; evaluate.c measures; state.c saves and restores.
+ *  round; evaluate.c measures; state.c saves and restore.c continues.
  */
 #ifndef COVEY_JOBS_RUN_H
 #define COVEY_JOBS_RUN_H
@@ -38,6 +38,7 @@ typedef enum {
 typedef struct {
     int index;        /* in the job */
     const char *name; /* the job's */
+    char *data;       /* path of its data set; never leaves the site */
     char *state_dir;  /* the site's folder for local state */
     int own_site;     /* has a silo.yaml: details stay in its own log */
     int64_t n_train, n_test;
@@ -117,6 +118,7 @@ typedef struct {
     const char *metric_names[CV_MAX_METRICS];
     double seconds_saving; /* of the newest checkpoint */
     int converged;
+    int behind; /* run.h5 is not what the run was resumed from */
 } cv_run;
 
 /** Load data of the hosted silos, agree on the schema, standardise.

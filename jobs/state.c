@@ -1,9 +1,10 @@
-/* What a run leaves on disk, and how it finds its way back.
+/* What a run leaves on disk.
  *
  * RUN/run.h5 is the newest checkpoint, RUN/round-NNNNNN.h5 the kept ones; each
- * site keeps its strategy's own vectors in STATE/silo-NAME.h5, saved before
- * run.h5, so that every round in RUN is held by all sites, or is not the newest
- * that they share. */
+ * site keeps its strategy's own vectors in STATE/silo-NAME-NNNNNN.h5. All sites
+ * have saved a round before run.h5 holds it, and keep one round more than RUN,
+ * so that a kill at any moment leaves a round that all of them hold. The way
+ * back is in restore.c. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +13,13 @@
 
 #include "core/bytes.h"
 #include "core/fs.h"
-#include "core/log.h"
 #include "core/mem.h"
-#include "jobs/run.h"
 #include "jobs/saved.h"
+#include "jobs/site.h"
+#include "jobs/state.h"
 #include "mpi/agree.h"
-#include "mpi/reduce.h"
 
-/* The folder of one silo's state: at its own site, one per run; in RUN when
- * the silo is simulated. */
-static char *silo_dir(const cv_run *run, const cv_hosted *h)
+char *cv_state_dir(const cv_run *run, const cv_hosted *h)
 {
     char id[17];
     if (!h->own_site)
@@ -30,11 +28,13 @@ static char *silo_dir(const cv_run *run, const cv_hosted *h)
     return cv_asprintf("%s/%s", h->state_dir, id);
 }
 
-/* ---- saving ------------------------------------------------------------ */
-
-static int save_silo(const cv_run *run, const cv_hosted *h, cv_err *err)
+/* model: digest of the global model that this state goes with. Replays of a
+ * round may differ by rounding when ranks share a silo; the state of one must
+ * not be taken for the other's. */
+static int save_silo(const cv_run *run, const cv_hosted *h, const char *model,
+                     cv_err *err)
 {
-    char *dir = silo_dir(run, h), id[65];
+    char *dir = cv_state_dir(run, h), id[65];
     char *path = cv_asprintf("%s/silo-%s.h5", dir, h->name);
     char *stem = cv_asprintf("silo-%s", h->name);
     cv_h5_writer *w = NULL;
@@ -49,6 +49,8 @@ static int save_silo(const cv_run *run, const cv_hosted *h, cv_err *err)
         rc = cv_h5_attr_string(w, "/", "run_id", id, err);
     if (!rc)
         rc = cv_h5_attr_i64(w, "/", "round", run->round, err);
+    if (!rc)
+        rc = cv_h5_attr_string(w, "/", "model_digest", model, err);
     for (int k = 0; k < run->strategy->n_silo && !rc; k++) {
         char *name = cv_asprintf("/state/%s", run->strategy->silo_names[k]);
         rc = cv_h5_put(w, name, CV_H5_F32, 1, dims, h->state[k], NULL, NULL,
@@ -58,8 +60,8 @@ static int save_silo(const cv_run *run, const cv_hosted *h, cv_err *err)
     if (!rc)
         rc = cv_h5_commit(&w, err);
     cv_h5_abort(&w);
-    int keep = run->job->checkpoint.keep; /* as RUN, and one more: run.h5 may */
-    if (!rc)                              /* be one checkpoint behind */
+    int keep = run->job->checkpoint.keep;
+    if (!rc) /* run.h5 may be one checkpoint behind */
         rc = cv_h5_keep(path, stem, run->round, (keep ? keep : 1) + 1, err);
     if (rc) {
         cv_err_site(err, "%s", path);
@@ -87,13 +89,10 @@ static int save_params(cv_h5_writer *w, const cv_run *run, cv_err *err)
     return 0;
 }
 
-static int save_model(cv_h5_writer *w, const cv_run *run, cv_err *err)
+static int save_model(cv_h5_writer *w, const cv_run *run, const char *digest,
+                      cv_err *err)
 {
-    uint8_t digest[32];
-    char hex[65];
     const cv_job *job = run->job;
-    cv_params_digest(digest, run->w, run->n);
-    cv_hex(hex, digest, 32);
     int rc = cv_h5_attr_string(w, "/model", "kind", job->model.kind, err);
     if (!rc && job->model.n_hidden)
         rc = cv_h5_attr_string(w, "/model", "activation", job->model.activation,
@@ -101,7 +100,7 @@ static int save_model(cv_h5_writer *w, const cv_run *run, cv_err *err)
     if (!rc)
         rc = cv_h5_attr_i64(w, "/model", "parameters", (int64_t)run->n, err);
     if (!rc)
-        rc = cv_h5_attr_string(w, "/model", "digest", hex, err);
+        rc = cv_h5_attr_string(w, "/model", "digest", digest, err);
     if (!rc)
         rc = save_params(w, run, err);
     return rc;
@@ -260,7 +259,7 @@ static int save_root_attrs(cv_h5_writer *w, const cv_run *run, cv_err *err)
     return rc;
 }
 
-static int save_run(const cv_run *run, cv_err *err)
+static int save_run(const cv_run *run, const char *model, cv_err *err)
 {
     char *path = cv_asprintf("%s/run.h5", run->dir);
     cv_h5_writer *w = NULL;
@@ -268,7 +267,7 @@ static int save_run(const cv_run *run, cv_err *err)
     if (!rc)
         rc = save_root_attrs(w, run, err);
     if (!rc)
-        rc = save_model(w, run, err);
+        rc = save_model(w, run, model, err);
     if (!rc)
         rc = save_optimizer(w, run, err);
     if (!rc)
@@ -291,307 +290,23 @@ int cv_save_all(cv_run *run, cv_err *err)
 {
     double t0 = cv_now();
     int rc = 0, leader = cv_fed_is_leader(&run->fed);
-    if (run->strategy->n_silo) {
+    int by_silos = run->strategy->n_silo > 0;
+    uint8_t digest[32];
+    char model[65] = "";
+    if (run->fed.rank == 0 || (leader && by_silos)) {
+        cv_params_digest(digest, run->w, run->n);
+        cv_hex(model, digest, 32);
+    }
+    if (by_silos) {
         for (int s = 0; s < run->fed.n_hosted && leader && !rc; s++)
-            rc = save_silo(run, &run->hosted[s], err);
+            rc = save_silo(run, &run->hosted[s], model, err);
         rc = cv_agree_all(run->fed.world, rc, err);
         if (rc)
             return rc;
     }
     if (run->fed.rank == 0)
-        rc = save_run(run, err);
+        rc = save_run(run, model, err);
     rc = cv_agree_all(run->fed.world, rc, err);
     run->seconds_saving = cv_now() - t0;
-    return rc;
-}
-
-/* ---- restoring ----------------------------------------------------------- */
-
-enum { MAX_CANDIDATES = 64 };
-
-typedef struct {
-    int64_t round[MAX_CANDIDATES]; /* newest first */
-    char *path[MAX_CANDIDATES];    /* at the root */
-    int n;
-    uint8_t run_id[32];
-} candidates;
-
-/* Is the file whole, and of this job? 1, or 0 with err filled. */
-static int candidate_holds(const cv_run *run, const char *path, int64_t *round,
-                           uint8_t run_id[32], cv_err *err)
-{
-    cv_h5_reader *r = NULL;
-    char *digest = NULL, *id = NULL, hex[65];
-    int rc = cv_h5_open(path, CV_FORMAT_VERSION, &r, err);
-    if (!rc)
-        rc = cv_h5_get_attr_string(r, "/", "job_digest", &digest, err);
-    if (!rc)
-        rc = cv_h5_get_attr_string(r, "/", "run_id", &id, err);
-    if (!rc)
-        rc = cv_h5_get_attr_i64(r, "/", "round", round, err);
-    cv_hex(hex, run->job->digest, 32);
-    if (!rc && strcmp(digest, hex))
-        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
-                        "a checkpoint of another job (digest %.12s, this job "
-                        "has %.12s): choose another folder with --out; only "
-                        "training.rounds and checkpoint may change",
-                        digest, hex);
-    if (!rc && cv_unhex(run_id, id, 32))
-        rc = cv_err_set(err, CV_ERR_VERIFY, path, 0, "run_id is damaged");
-    if (!rc) { /* read all of it once: damage must not show up halfway */
-        float *w = CV_NEW(run->n, float);
-        rc = cv_load_params(r, cv_model_params(run->model), w, err);
-        free(w);
-    }
-    free(digest);
-    free(id);
-    cv_h5_close(&r);
-    return rc;
-}
-
-static int add_candidate(const cv_run *run, candidates *c, const char *path,
-                         cv_err *err)
-{
-    int64_t round = 0;
-    uint8_t id[32];
-    int rc = candidate_holds(run, path, &round, id, err);
-    if (rc == CV_ERR_VERIFY || rc == CV_ERR_ENV) {
-        char text[1100];
-        cv_err_format(err, text, sizeof text);
-        cv_log(CV_LOG_WARN, "checkpoint_unusable", "%s", text);
-        return rc;
-    }
-    if (rc)
-        return rc;
-    if (c->n == MAX_CANDIDATES || (c->n && c->round[c->n - 1] == round))
-        return 0;
-    if (!c->n)
-        memcpy(c->run_id, id, sizeof id);
-    c->round[c->n] = round;
-    c->path[c->n++] = cv_strdup(path);
-    return 0;
-}
-
-/* At the root: run.h5 and the kept rounds, newest first. */
-static int find_candidates(const cv_run *run, candidates *c, cv_err *err)
-{
-    int64_t *numbers = NULL;
-    size_t n = 0, seen = 0;
-    char *path = cv_asprintf("%s/run.h5", run->dir);
-    int rc = 0, damaged = 0;
-    if (cv_fs_exists(path)) {
-        seen++;
-        rc = add_candidate(run, c, path, err);
-        damaged = rc == CV_ERR_VERIFY || rc == CV_ERR_ENV;
-    }
-    free(path);
-    if (rc && !damaged)
-        return rc;
-    rc = cv_h5_list(run->dir, "round", &numbers, &n, err);
-    for (size_t i = 0; i < n && !rc; i++) {
-        path =
-            cv_asprintf("%s/round-%06lld.h5", run->dir, (long long)numbers[i]);
-        seen++;
-        rc = add_candidate(run, c, path, err);
-        if (rc == CV_ERR_VERIFY || rc == CV_ERR_ENV) {
-            damaged = 1;
-            rc = 0;
-        }
-        free(path);
-    }
-    free(numbers);
-    if (!rc && damaged && c->n)
-        cv_log(CV_LOG_WARN, "falling_back", "round=%lld file=%s",
-               (long long)c->round[0], c->path[0]);
-    if (!rc && seen && !c->n)
-        return cv_err_set(err, CV_ERR_VERIFY, run->dir, 0,
-                          "every checkpoint is damaged; restore one from a "
-                          "backup, or start anew in another folder");
-    return rc;
-}
-
-static int load_silo(const cv_run *run, const cv_hosted *h, int64_t round,
-                     int only_look, cv_err *err)
-{
-    char *dir = silo_dir(run, h), *id = NULL, hex[65];
-    char *path =
-        cv_asprintf("%s/silo-%s-%06lld.h5", dir, h->name, (long long)round);
-    cv_h5_reader *r = NULL;
-    int rc = cv_h5_open(path, CV_FORMAT_VERSION, &r, err);
-    if (!rc)
-        rc = cv_h5_get_attr_string(r, "/", "run_id", &id, err);
-    cv_hex(hex, run->run_id, 32);
-    if (!rc && strcmp(id, hex))
-        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0, "state of another run");
-    for (int k = 0; k < run->strategy->n_silo && !rc; k++) {
-        char *name = cv_asprintf("/state/%s", run->strategy->silo_names[k]);
-        float *into = only_look ? h->next[k] : h->state[k];
-        rc = cv_h5_get(r, name, CV_H5_F32, into, run->n, err);
-        free(name);
-    }
-    cv_h5_close(&r);
-    free(id);
-    free(path);
-    free(dir);
-    return rc;
-}
-
-/* The newest candidate that all silos hold; -1 if none. */
-static int agree_candidate_all(const cv_run *run, const candidates *c)
-{
-    uint64_t mine[MAX_CANDIDATES] = {0};
-    int leader = cv_fed_is_leader(&run->fed);
-    for (int i = 0; i < c->n && leader && run->strategy->n_silo; i++)
-        for (int s = 0; s < run->fed.n_hosted; s++) {
-            cv_err ignored;
-            if (load_silo(run, &run->hosted[s], c->round[i], 1, &ignored))
-                mine[i]++; /* a silo that lacks it */
-        }
-    cv_sum_u64_all(run->fed.world, mine, MAX_CANDIDATES);
-    for (int i = 0; i < c->n; i++)
-        if (!mine[i])
-            return i;
-    return -1;
-}
-
-static int load_history(cv_h5_reader *r, cv_run *run, cv_err *err)
-{
-    int64_t n = 0;
-    int rc = cv_h5_table_rows(r, "/history", &n, err);
-    if (rc)
-        return rc;
-    if (n != run->round)
-        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
-                          "history has %lld rows after %lld rounds",
-                          (long long)n, (long long)run->round);
-    run->history = cv_realloc(NULL, (size_t)n + 1, sizeof *run->history);
-    memset(run->history, 0, ((size_t)n + 1) * sizeof *run->history);
-    run->n_history = run->cap_history = n;
-    double *col = CV_NEW(n, double);
-    for (int c = 0; c < 4 + run->n_metrics + CV_N_PHASES && !rc; c++) {
-        static const char *const fixed[4] = {"round", "silos", "train_loss",
-                                             "update"};
-        char name[48];
-        int metric = c - 4, phase = metric - run->n_metrics;
-        if (c < 4)
-            snprintf(name, sizeof name, "%s", fixed[c]);
-        else if (phase < 0)
-            snprintf(name, sizeof name, "test_%s", run->metric_names[metric]);
-        else
-            snprintf(name, sizeof name, "seconds_%s", cv_phase_names[phase]);
-        rc = cv_h5_get_column(r, "/history", name, CV_H5_F64, col, n, err);
-        for (int64_t i = 0; i < n && !rc; i++) {
-            cv_history_row *h = &run->history[i];
-            if (c == 0)
-                h->round = (int64_t)col[i];
-            else if (c == 1)
-                h->n_silos = (int64_t)col[i];
-            else
-                *(c == 2      ? &h->train_loss
-                  : c == 3    ? &h->update
-                  : phase < 0 ? &h->metrics[metric]
-                              : &h->seconds[phase]) = col[i];
-        }
-    }
-    free(col);
-    return rc;
-}
-
-/* The root's part of the state, from one checkpoint. */
-static int load_run(cv_run *run, const char *path, cv_err *err)
-{
-    cv_h5_reader *r = NULL;
-    const cv_strategy *st = run->strategy;
-    char *schema = NULL, *ours = cv_schema_to_text(run->schema);
-    int rc = cv_h5_open(path, CV_FORMAT_VERSION, &r, err);
-    if (!rc)
-        rc = cv_load_params(r, cv_model_params(run->model), run->w, err);
-    for (int k = 0; k < st->n_server && !rc; k++) {
-        char *name = cv_asprintf("/optimizer/%s", st->server_names[k]);
-        rc = cv_h5_get(r, name, CV_H5_F32, run->server_state[k], run->n, err);
-        free(name);
-    }
-    if (!rc)
-        rc = cv_h5_get(r, "/optimizer/grid_exponent", CV_H5_I32, run->exponent,
-                       CV_MAX_PAYLOAD, err);
-    if (!rc)
-        rc = cv_h5_get_column(r, "/silos", "rounds_taken", CV_H5_I64,
-                              run->taken, run->fed.n_silos, err);
-    if (!rc)
-        rc = cv_h5_get_column(r, "/silos", "status", CV_H5_I32, run->status,
-                              run->fed.n_silos, err);
-    if (!rc)
-        rc = load_history(r, run, err);
-    if (!rc)
-        rc = cv_h5_get_string(r, "/data/schema", &schema, err);
-    if (!rc && strcmp(schema, ours))
-        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
-                        "the silos' data have changed since this checkpoint "
-                        "(other columns, levels or pooled means); put the old "
-                        "data back, or start a new run");
-    free(schema);
-    free(ours);
-    cv_h5_close(&r);
-    return rc;
-}
-
-static void share_state_all(cv_run *run)
-{
-    MPI_Comm world = run->fed.world;
-    size_t bytes = run->n * sizeof(float);
-    cv_bcast_bytes_all(world, run->w, bytes, 0);
-    if (cv_fed_is_leader(&run->fed))
-        for (int k = 0; k < run->strategy->n_server; k++)
-            cv_bcast_bytes_all(run->fed.leaders, run->server_state[k], bytes,
-                               0);
-    cv_bcast_bytes_all(world, run->exponent, sizeof run->exponent, 0);
-    cv_bcast_bytes_all(world, run->taken,
-                       (size_t)run->fed.n_silos * sizeof *run->taken, 0);
-    cv_bcast_bytes_all(world, run->status,
-                       (size_t)run->fed.n_silos * sizeof *run->status, 0);
-    cv_bcast_bytes_all(world, &run->n_history, sizeof run->n_history, 0);
-    if (run->fed.rank != 0) {
-        run->cap_history = run->n_history;
-        run->history =
-            cv_realloc(NULL, (size_t)run->n_history + 1, sizeof *run->history);
-    }
-    cv_bcast_bytes_all(world, run->history,
-                       (size_t)run->n_history * sizeof *run->history, 0);
-}
-
-int cv_restore_all(cv_run *run, cv_err *err)
-{
-    candidates c = {0};
-    int rc = run->fed.rank == 0 ? find_candidates(run, &c, err) : 0, pick = -1;
-    rc = cv_agree_all(run->fed.world, rc, err);
-    if (rc)
-        goto out;
-    cv_bcast_bytes_all(run->fed.world, &c.n, sizeof c.n, 0);
-    if (!c.n)
-        goto out;
-    cv_bcast_bytes_all(run->fed.world, c.round, sizeof c.round, 0);
-    cv_bcast_bytes_all(run->fed.world, c.run_id, sizeof c.run_id, 0);
-    memcpy(run->run_id, c.run_id, sizeof run->run_id);
-    pick = agree_candidate_all(run, &c);
-    if (pick < 0) {
-        rc = cv_err_set(err, CV_ERR_VERIFY, run->dir, 0,
-                        "no checkpoint is matched by the local state of every "
-                        "silo; restore the silos' state folders, or start a "
-                        "new run");
-        goto out;
-    }
-    run->round = c.round[pick];
-    if (run->fed.rank == 0)
-        rc = load_run(run, c.path[pick], err);
-    for (int s = 0; s < run->fed.n_hosted && !rc && run->strategy->n_silo; s++)
-        if (cv_fed_is_leader(&run->fed))
-            rc = load_silo(run, &run->hosted[s], run->round, 0, err);
-    rc = cv_agree_all(run->fed.world, rc, err);
-    if (!rc)
-        share_state_all(run);
-out:
-    if (run->fed.rank == 0)
-        for (int i = 0; i < c.n; i++)
-            free(c.path[i]);
     return rc;
 }

@@ -8,6 +8,14 @@
 #include "core/mem.h"
 #include "mpi/reduce.h"
 
+/* What stands behind the end of a text was once more of it, perhaps a private
+ * path: nothing of that may travel. */
+static void wipe_tail(char *text, size_t size)
+{
+    size_t n = strnlen(text, size - 1);
+    memset(text + n, 0, size - n);
+}
+
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
 {
     int rank, mine, first;
@@ -27,6 +35,8 @@ int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
             cv_log_site("error", "code=%d text=\"%s\" detail=\"%s\"", rc,
                         err->text, err->site);
         memset(agreed.site, 0, sizeof agreed.site);
+        wipe_tail(agreed.file, sizeof agreed.file);
+        wipe_tail(agreed.text, sizeof agreed.text);
     }
     MPI_Bcast(&agreed, (int)sizeof agreed, MPI_BYTE, first, comm);
     *err = agreed;

@@ -81,7 +81,8 @@ void cv_dgauss_add_i64(const cv_dgauss *d, int64_t *inout, size_t n,
 /** Upper bound on the statistical (total variation) distance between one
  *  sample and N_Z(0, v), given uniform key stream bits: below 2^-111 for every
  *  sigma. If a mechanism with exact noise is (eps, delta), the same mechanism
- *  with n such samples is (eps, delta + (1 + e^eps) n distance). */
+ *  with n such samples, over all silos and steps, is
+ *  (eps, delta + (1 + e^eps) n distance). */
 double cv_dgauss_distance(const cv_dgauss *d);
 
 /** Largest magnitude a sample can have, for head-room: about 13 sigma times at
@@ -91,18 +92,20 @@ int64_t cv_dgauss_max(const cv_dgauss *d);
 /* ---- what an auditor looks at: the tables themselves ---- */
 
 typedef struct {
-    cv_variance table;                /* sigma^2 of the table */
-    uint32_t top;                     /* its largest magnitude */
-    int levels;                       /* sample = sum_l mult[l] * draw_l */
-    uint32_t mult[CV_DGAUSS_LEVELS];  /* mult[0] = 1 */
-    double smooth[CV_DGAUSS_LEVELS];  /* smoothing parameter t of level l */
-    double table_distance, tail_mass; /* of one draw; tail beyond top */
-    double unresolved; /* share of draws that need a second look */
+    cv_variance table;               /* sigma^2 of the table */
+    uint32_t top;                    /* its largest magnitude */
+    int levels;                      /* sample = sum_l mult[l] * draw_l */
+    uint32_t mult[CV_DGAUSS_LEVELS]; /* mult[0] = 1 */
+    double smooth[CV_DGAUSS_LEVELS]; /* smoothing t of level l >= 1 */
+    double smooth_distance[CV_DGAUSS_LEVELS];
+    double table_distance; /* of one draw, with tail_mass in it */
+    double tail_mass;      /* at most this much lies beyond top */
+    double unresolved;     /* share of draws that need all their bits */
 } cv_dgauss_info;
 cv_dgauss_info cv_dgauss_inspect(const cv_dgauss *d);
 
-/** 2^128 P(draw = x) of the table, an integer, as (hi, lo). It is the same for x
- *  and -x, and these integers add up to 2^128. */
+/** 2^128 P(draw = x) of the table, an integer, as (hi, lo). It is the same for
+ *  x and -x, and these integers add up to 2^128. */
 void cv_dgauss_mass(const cv_dgauss *d, int64_t x, uint64_t *hi, uint64_t *lo);
 
 /** The table draw that belongs to 128 uniform bits: word holds the sign (bit

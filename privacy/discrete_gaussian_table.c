@@ -51,7 +51,7 @@
  * correctly, so every machine chooses the same) and report; the bounds leave
  * room for their rounding.
  *
- * (*) Masses against 60-digit ones: tests/vectors/discrete_gaussian_mass.csv.
+ * (*) Checked against masses of 90 digits: tests/vectors/discrete_gaussian.py.
  */
 #include "privacy/discrete_gaussian_table.h"
 
@@ -60,8 +60,9 @@
 
 #include "core/mem.h"
 
-/* Largest sigma of a table, and where one table, then two, stop being the
- * fastest choice (tests/bench/bench_noise.c). */
+/* Largest sigma of a table, and where one level, then two, stop being the
+ * fastest choice (tests/bench/bench_noise.c). The noise that belongs to a key
+ * depends on these numbers: changing them breaks replays. */
 #define MAX_TABLE  2400.0
 #define ONE_LEVEL  1100.0
 #define TWO_LEVELS 100000.0
@@ -186,7 +187,7 @@ static void build(cv_dgauss *d)
     free(rho);
 }
 
-/* One level more on top of variance ratios: q and e as above, from above. */
+/* e / (1 - e) of a level with smoothing parameter t, rounded up. */
 static double smoothing_distance(double t)
 {
     const double pi2 = 9.8696044010893; /* pi^2, rounded down */
@@ -273,8 +274,10 @@ int cv_dgauss_create(cv_variance v, int levels, cv_dgauss **out, cv_err *err)
     }
     build(d);
     d->distance = d->levels * d->table_distance;
-    for (int l = 1; l < d->levels; l++)
-        d->distance += smoothing_distance(d->smooth[l]);
+    for (int l = 1; l < d->levels; l++) {
+        d->smooth_distance[l] = smoothing_distance(d->smooth[l]);
+        d->distance += d->smooth_distance[l];
+    }
     *out = d;
     return 0;
 }
@@ -314,6 +317,7 @@ cv_dgauss_info cv_dgauss_inspect(const cv_dgauss *d)
     for (int l = 0; l < CV_DGAUSS_LEVELS; l++) {
         info.mult[l] = d->mult[l];
         info.smooth[l] = d->smooth[l];
+        info.smooth_distance[l] = d->smooth_distance[l];
     }
     return info;
 }

@@ -22,7 +22,7 @@ struct cv_dgauss {
     uint32_t top;
     int levels;
     uint32_t mult[CV_DGAUSS_LEVELS];
-    double smooth[CV_DGAUSS_LEVELS];
+    double smooth[CV_DGAUSS_LEVELS], smooth_distance[CV_DGAUSS_LEVELS];
     cv_variance table;
     double tail, table_distance, distance;
 };

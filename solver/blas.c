@@ -4,12 +4,13 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/err.h"
 #include "core/text.h"
 
 /* Set before the first parallel work, read from then on. */
-static int granted;
+static _Atomic int granted;
 
 const char *cv_blas_core(void)
 {
@@ -18,10 +19,11 @@ const char *cv_blas_core(void)
 
 static int allowed_cpus(void)
 {
-    int n = INT_MAX;
+    /* The mask of a machine with more than 1024 processors does not fit. */
     cpu_set_t mask;
-    if (sched_getaffinity(0, sizeof mask, &mask) == 0)
-        n = CPU_COUNT(&mask);
+    int n = sched_getaffinity(0, sizeof mask, &mask) == 0
+                ? CPU_COUNT(&mask)
+                : (int)sysconf(_SC_NPROCESSORS_ONLN);
     int64_t slurm;
     const char *text = getenv("SLURM_CPUS_PER_TASK");
     if (text && cv_parse_i64(&slurm, text) == 0 && slurm > 0 && slurm < n)
@@ -32,9 +34,10 @@ static int allowed_cpus(void)
 int cv_blas_set_threads(int asked)
 {
     int limit = allowed_cpus();
-    granted = asked < 1 ? 1 : asked < limit ? asked : limit;
-    openblas_set_num_threads(granted);
-    return granted;
+    int n = asked < 1 ? 1 : asked < limit ? asked : limit;
+    openblas_set_num_threads(n);
+    granted = n;
+    return n;
 }
 
 int cv_blas_threads(void)

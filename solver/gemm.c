@@ -11,25 +11,30 @@ enum {
     THREAD_MIN = 1 << 20      /* products below this stay on one thread */
 };
 
-/* Chosen at the first product, or by cv_gemm_use. Writing it twice from two
- * threads would write the same value. */
-static const cv_gemm_ops *kernels;
-static int kernels_chosen;
+/* Without kernels of its own the product is BLAS's. */
+static const cv_gemm_ops by_blas = {.name = "blas"};
 
-static const cv_gemm_ops *choose_kernels(void)
+/* NULL until the first product or cv_gemm_use. Threads that come at the same
+ * time choose the same. */
+static const cv_gemm_ops *_Atomic chosen;
+
+static const cv_gemm_ops *kernels(void)
 {
-    if (!kernels_chosen) {
-        kernels = cv_gemm_avx512();
-        if (!kernels)
-            kernels = cv_gemm_avx2();
-        kernels_chosen = 1;
-    }
-    return kernels;
+    const cv_gemm_ops *ops = chosen;
+    if (ops)
+        return ops;
+    ops = cv_gemm_avx512();
+    if (!ops)
+        ops = cv_gemm_avx2();
+    if (!ops)
+        ops = &by_blas;
+    chosen = ops;
+    return ops;
 }
 
 const char *cv_gemm_kernels(void)
 {
-    return choose_kernels() ? kernels->name : "blas";
+    return kernels()->name;
 }
 
 int cv_gemm_use(const char *name)
@@ -39,10 +44,11 @@ int cv_gemm_use(const char *name)
         found = cv_gemm_avx512();
     else if (strcmp(name, "avx2") == 0)
         found = cv_gemm_avx2();
-    if (!found && strcmp(name, "blas") != 0)
+    else if (strcmp(name, "blas") == 0)
+        found = &by_blas;
+    if (!found)
         return -1;
-    kernels = found;
-    kernels_chosen = 1;
+    chosen = found;
     return 0;
 }
 
@@ -71,6 +77,7 @@ size_t cv_gemm_pack_size(int64_t n, int64_t k)
 
 /* One block: C(m, n) += or = A(m, k) B(k, n) with k and n as packed. */
 typedef struct {
+    const cv_gemm_ops *ops;
     int b_t;
     int64_t m, n;
     int64_t a_row, a_col, ldb, ldc;
@@ -89,11 +96,11 @@ static void pack_panel(const block *p, int64_t panel)
 {
     int64_t j = panel * PANEL;
     if (p->b_t)
-        kernels->pack_t(p->pack + j * p->k, p->b + j * p->ldb, p->ldb,
-                        panel_cols(p, panel), p->k);
+        p->ops->pack_t(p->pack + j * p->k, p->b + j * p->ldb, p->ldb,
+                       panel_cols(p, panel), p->k);
     else
-        kernels->pack_n(p->pack + j * p->k, p->b + j, p->ldb,
-                        panel_cols(p, panel), p->k);
+        p->ops->pack_n(p->pack + j * p->k, p->b + j, p->ldb,
+                       panel_cols(p, panel), p->k);
 }
 
 /* Panels [from, to) of one strip of C. */
@@ -112,7 +119,7 @@ static void run_strip(const block *p, int64_t strip, int64_t n_strips,
                        .cols = min64(p->n, to * PANEL) - from * PANEL,
                        .alpha = p->alpha,
                        .beta = p->beta};
-    kernels->strip(&s, (int)(i1 - i0));
+    p->ops->strip(&s, (int)(i1 - i0));
 }
 
 /* Each element of C is made by one thread, in the same way by any of them. */
@@ -137,7 +144,7 @@ static void run_block_threads(const block *p, int64_t n_panels,
 static void run_block(const block *p)
 {
     int64_t n_panels = (p->n + PANEL - 1) / PANEL;
-    int64_t n_strips = (p->m + kernels->max_rows - 1) / kernels->max_rows;
+    int64_t n_strips = (p->m + p->ops->max_rows - 1) / p->ops->max_rows;
     int threads = cv_blas_threads();
     if (threads > 1 && p->m * p->n * p->k >= THREAD_MIN) {
         run_block_threads(p, n_panels, n_strips, threads);
@@ -167,12 +174,14 @@ void cv_gemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k, float alpha,
         scale(c, m, n, ldc, beta);
         return;
     }
-    if (!choose_kernels()) {
+    const cv_gemm_ops *ops = kernels();
+    if (ops == &by_blas) {
         cv_blas_sgemm(a_t, b_t, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
         return;
     }
     int64_t cols = block_cols(n, min64(k, CV_GEMM_BLOCK));
-    block p = {.b_t = b_t, .m = m, .ldb = ldb, .ldc = ldc, .pack = pack};
+    block p = {
+        .ops = ops, .b_t = b_t, .m = m, .ldb = ldb, .ldc = ldc, .pack = pack};
     p.a_row = a_t ? 1 : lda;
     p.a_col = a_t ? lda : 1;
     p.alpha = alpha;

@@ -89,11 +89,9 @@ static void init_adaptive(const cv_server_config *c, float *const *state,
 
 ADAPTIVE_STEP(step_adagrad, v + d * d)
 ADAPTIVE_STEP(step_adam, b2 *v + (1.0 - b2) * d * d)
-/* v stays positive: where v < d^2 it grows. sign(0) times d^2 = v is moot. */
+/* v stays positive: where v < d^2 it grows. */
 ADAPTIVE_STEP(step_yogi, v - (1.0 - b2) * d * d *
-                                 (v > d * d   ? 1.0
-                                  : v < d * d ? -1.0
-                                              : 0.0))
+                                 (double)((v > d * d) - (v < d * d)))
 
 /* SCAFFOLD: server[0] = c, silo[0] = c_i. */
 CV_HOT static void correct_scaffold(float *out, const float *const *server,

@@ -87,6 +87,17 @@ def inspect(run):
     return json.loads(covey("inspect", run, "--json").out)
 
 
+def parameters(run):
+    """All of /model/params, one after the other."""
+    import h5py
+    parts = []
+    with h5py.File(os.path.join(run, "run.h5")) as f:
+        f["/model/params"].visititems(
+            lambda _, d: parts.append(np.array(d).ravel())
+            if isinstance(d, h5py.Dataset) else None)
+    return np.concatenate(parts)
+
+
 # ---- data ---------------------------------------------------------------------
 
 

@@ -3,8 +3,8 @@ import os
 
 import numpy as np
 
-from harness import (STRATEGIES, covey, inspect, job_text, main, mpirun, test,
-                     write, write_silos)
+from harness import (STRATEGIES, covey, inspect, job_text, main, mpirun,
+                     parameters, test, write, write_silos)
 
 NAMES = ("a", "b", "c", "d")
 
@@ -14,16 +14,6 @@ def digest(folder, ranks, tag, env=None):
     mpirun(ranks, "run", os.path.join(folder, "job.yaml"), "--silo-dir", folder,
            "--out", out, "-q", env=env)
     return inspect(out)["model"]["digest"]
-
-
-def parameters(run):
-    import h5py
-    parts = []
-    with h5py.File(os.path.join(run, "run.h5")) as f:
-        f["/model/params"].visititems(
-            lambda _, d: parts.append(np.array(d).ravel())
-            if isinstance(d, h5py.Dataset) else None)
-    return np.concatenate(parts)
 
 
 @test

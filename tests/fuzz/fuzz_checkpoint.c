@@ -8,7 +8,7 @@
  *       tests/fuzz/fuzz_checkpoint.c io/checkpoint_*.c core/[!lp]*.c \
  *       $(pkg-config --libs hdf5) -lcrypto -lm -o /tmp/fuzz_checkpoint
  *   mkdir -p /tmp/fuzz_checkpoint.corpus
- *   /tmp/fuzz_checkpoint -max_len=16384 -max_total_time=60 \
+ *   /tmp/fuzz_checkpoint -max_len=40000 -max_total_time=60 \
  *       /tmp/fuzz_checkpoint.corpus
  *
  * The define switches off the checksums of headers. The first run puts a sample

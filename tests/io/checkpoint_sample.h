@@ -71,6 +71,15 @@ static inline char *sample_text(uint64_t seed, int64_t i)
                                     (unsigned long long)seed, (long long)i);
 }
 
+/* More members than a header holds (checkpoint_heap.c). */
+#define SAMPLE_MANY 24
+
+static inline void sample_many_path(char path[80], int i)
+{
+    snprintf(path, 80, "/many/%d%.*s", i * 7 % SAMPLE_MANY, i * 17 % 60,
+             "_a_name_that_is_longer_or_shorter_and_has_some_sixty_letters");
+}
+
 static inline int sample_put_table(cv_h5_writer *w, uint64_t seed, cv_err *err)
 {
     int64_t round[SAMPLE_ROWS];
@@ -111,6 +120,12 @@ static inline int sample_fill(cv_h5_writer *w, uint64_t seed, cv_err *err)
         sample_bytes(bytes, seed, k);
         rc = cv_h5_put(w, a->path, a->type, a->rank, a->dims, bytes, a->unit,
                        a->note, err);
+    }
+    for (int i = 0; !rc && i < SAMPLE_MANY; i++) {
+        char path[80];
+        double v = (double)seed + i;
+        sample_many_path(path, i);
+        rc = cv_h5_put(w, path, CV_H5_F64, 0, NULL, &v, NULL, NULL, err);
     }
     char *text[10];
     for (int i = 0; i < 10; i++)
@@ -262,18 +277,34 @@ static inline int sample_check_table(cv_h5_reader *r, uint64_t seed,
     return sample_check_attr(r, "/history", "unit:round", NULL, err);
 }
 
-static inline int sample_check_members(cv_h5_reader *r, cv_err *err)
+static inline int sample_check_members(cv_h5_reader *r, uint64_t seed,
+                                       cv_err *err)
 {
-    static const char *const top[] = {"model",   "optimizer", "data",   "job",
-                                      "nothing", "history",   "no_rows"};
-    char **names;
+    static const char *const top[] = {"model",   "optimizer", "data",
+                                      "many",    "job",       "nothing",
+                                      "history", "no_rows"};
+    char **names, path[80];
     size_t n;
+    double v;
     SAMPLE_TRY(cv_h5_members(r, "/", &names, &n, err));
-    int same = n == 7;
+    int same = n == 8;
     for (size_t i = 0; same && i < n; i++)
         same = strcmp(names[i], top[i]) == 0;
     cv_strings_free(&names, n);
     SAMPLE_SAME(same);
+    SAMPLE_TRY(cv_h5_members(r, "/many", &names, &n, err));
+    same = n == SAMPLE_MANY;
+    for (int i = 0; same && i < SAMPLE_MANY; i++) {
+        sample_many_path(path, i);
+        same = strcmp(names[i], path + strlen("/many/")) == 0;
+    }
+    cv_strings_free(&names, n);
+    SAMPLE_SAME(same);
+    for (int i = 0; i < SAMPLE_MANY; i++) {
+        sample_many_path(path, i);
+        SAMPLE_TRY(cv_h5_get(r, path, CV_H5_F64, &v, 1, err));
+        SAMPLE_SAME(v == (double)seed + i);
+    }
     return 0;
 }
 
@@ -287,7 +318,7 @@ static inline int sample_check(cv_h5_reader *r, uint64_t seed, cv_err *err)
     SAMPLE_SAME(f == (double)seed / 3);
     SAMPLE_TRY(sample_check_attr(r, "/model", "kind", "mlp", err));
     SAMPLE_TRY(sample_check_attr(r, "/data/image", "colour", "", err));
-    SAMPLE_TRY(sample_check_members(r, err));
+    SAMPLE_TRY(sample_check_members(r, seed, err));
     for (size_t k = 0; k < SAMPLE_ARRAYS; k++)
         SAMPLE_TRY(sample_check_array(r, seed, k, err));
     SAMPLE_TRY(sample_check_texts(r, seed, err));

@@ -21,7 +21,14 @@
 
 #include "tests/io/checkpoint_sample.h"
 
-enum { WRITES = 1, SYNCS = 2, RENAMES = 4, LINKS = 8, UNLINKS = 16 };
+enum {
+    WRITES = 1,
+    SYNCS = 2,
+    RENAMES = 4,
+    LINKS = 8,
+    UNLINKS = 16,
+    READS = 32
+};
 
 static struct {
     int calls;  /* which ones */
@@ -57,6 +64,11 @@ ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
 ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 {
     return faulty(WRITES) ? -1 : syscall(SYS_pwrite64, fd, buf, n, at);
+}
+
+ssize_t pread(int fd, void *buf, size_t n, off_t at)
+{
+    return faulty(READS) ? -1 : syscall(SYS_pread64, fd, buf, n, at);
 }
 
 int ftruncate(int fd, off_t n)
@@ -138,9 +150,12 @@ static int tear_down(void **state)
     return rc;
 }
 
+/* Of the last call. */
+static cv_err err;
+
 #define OK(call)                                                               \
     do {                                                                       \
-        cv_err err = {0};                                                      \
+        err = (cv_err){0};                                                     \
         if ((call) != 0)                                                       \
             fail_msg("%s: %s: %s", #call, err.file, err.text);                 \
     } while (0)
@@ -183,19 +198,19 @@ static void put_text(const char *name)
     free(path);
 }
 
-/* More data than HDF5 keeps in memory, so that errors come early as well. */
-static int write_large(const char *path, cv_err *err)
+/* The sample and 5 MB more. */
+static int write_large(const char *path, uint64_t seed, cv_err *e)
 {
     static float x[1200000];
     int64_t n = sizeof x / sizeof *x;
     cv_h5_writer *w;
-    int rc = cv_h5_create(path, 0644, &w, err);
+    int rc = cv_h5_create(path, 0644, &w, e);
     if (!rc)
-        rc = sample_fill(w, 2, err);
+        rc = sample_fill(w, seed, e);
     if (!rc)
-        rc = cv_h5_put(w, "/large", CV_H5_F32, 1, &n, x, NULL, NULL, err);
+        rc = cv_h5_put(w, "/model/large", CV_H5_F32, 1, &n, x, NULL, NULL, e);
     if (!rc)
-        return cv_h5_commit(&w, err);
+        return cv_h5_commit(&w, e);
     cv_h5_abort(&w);
     return rc;
 }
@@ -212,18 +227,17 @@ static void test_failing_calls(void **state)
         {WRITES, 0, EDQUOT, "quota"},
         {WRITES, 1, EIO, "Input/output error"},
         {SYNCS, 0, EIO, "Input/output error"},
-        {SYNCS, 1, ENOSPC, "no space left on device"},
+        {SYNCS, 1, EIO, "Input/output error"},
         {RENAMES, 0, EIO, "Input/output error"},
     };
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         int at = 0;
         for (;; at++) {
-            cv_err err = {0};
             wipe();
             OK(sample_write(file, 1, &err));
             fail_from(c[i].calls, at, c[i].once, c[i].errnum);
-            int rc =
-                i % 2 ? write_large(file, &err) : sample_write(file, 2, &err);
+            int rc = i % 2 ? write_large(file, 2, &err)
+                           : sample_write(file, 2, &err);
             fail_never();
             assert_string_equal(listing(), "run.h5");
             if (rc == 0)
@@ -238,16 +252,45 @@ static void test_failing_calls(void **state)
         }
         OK(sample_read(file, 2, &err));
         assert_true(at >= 1);
+        if (c[i].calls == SYNCS) /* the file, and the folder */
+            assert_int_equal(at, 2);
         print_message("case %zu: %d calls\n", i, at);
     }
+}
+
+static void test_failing_reads(void **state)
+{
+    (void)state;
+    wipe();
+    OK(sample_write(file, 1, &err));
+    for (int at = 0;; at++) {
+        fail_from(READS, at, at % 2, at % 3 ? EIO : EINTR);
+        /* Interrupted calls are made again, so only one of them. */
+        fault.once |= fault.errnum == EINTR;
+        int rc = sample_read(file, 1, &err);
+        fail_never();
+        if (fault.n <= at) {
+            assert_true(at > 50);
+            break;
+        }
+        assert_int_equal(rc, fault.errnum == EINTR ? 0 : CV_ERR_ENV);
+        if (rc)
+            assert_non_null(strstr(err.text, "Input/output error"));
+    }
+    /* Cut by somebody while it is open. */
+    cv_h5_reader *r;
+    OK(cv_h5_open(file, 1, &r, &err));
+    assert_int_equal(truncate(file, 1000), 0);
+    assert_int_equal(sample_check(r, 1, &err), CV_ERR_VERIFY);
+    assert_non_null(strstr(err.text, "damaged file"));
+    cv_h5_close(&r);
 }
 
 /* 64 kB of room: the sample fits, the large file does not. */
 static void fill_up(const char *path)
 {
-    cv_err err = {0};
     OK(sample_write(path, 1, &err));
-    int rc = write_large(path, &err);
+    int rc = write_large(path, 2, &err);
     assert_int_equal(rc, CV_ERR_ENV);
     OK(sample_read(path, 1, &err));
     print_message("%s\n", err.text);
@@ -262,8 +305,7 @@ static void test_full_disk(void **state)
         skip();
     }
     fill_up(file);
-    cv_err err = {0};
-    assert_int_equal(write_large(file, &err), CV_ERR_ENV);
+    assert_int_equal(write_large(file, 2, &err), CV_ERR_ENV);
     assert_non_null(strstr(err.text, "no space left on device"));
     assert_string_equal(listing(), "run.h5");
     OK(sample_write(file, 3, &err));
@@ -280,9 +322,8 @@ static void test_file_size_limit(void **state)
         struct rlimit limit = {65536, 65536};
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
-        cv_err err = {0};
         int rc = sample_write(file, 1, &err);
-        rc = rc ? 1 : write_large(file, &err) != CV_ERR_ENV;
+        rc = rc ? 1 : write_large(file, 2, &err) != CV_ERR_ENV;
         _exit(rc || !strstr(err.text, "File too large"));
     }
     int status;
@@ -295,7 +336,6 @@ static void test_file_size_limit(void **state)
 static void test_folders(void **state)
 {
     (void)state;
-    cv_err err = {0};
     cv_h5_writer *w = (cv_h5_writer *)&err;
     wipe();
     /* No such folder. */
@@ -329,7 +369,6 @@ static void test_folders(void **state)
 
 static int seed_of(const char *path, uint64_t *seed)
 {
-    cv_err err = {0};
     cv_h5_reader *r;
     int64_t v = -1;
     if (cv_h5_open(path, 1, &r, &err) != 0)
@@ -348,18 +387,27 @@ static void test_kill(void **state)
     wipe();
     OK(sample_write(file, 0, &err));
     cv_stream_open(&s, 3, "kill", 0, 0);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 60; i++) {
+        int done[2];
+        char byte;
+        assert_int_equal(pipe(done), 0);
         pid_t pid = fork();
         if (pid == 0)
             for (uint64_t k = last + 1;; k++)
-                if (sample_write(file, k, NULL) != 0 ||
-                    cv_h5_keep(file, "round", (int64_t)k, 2, NULL) != 0)
+                if ((k % 3 ? sample_write(file, k, NULL)
+                           : write_large(file, k, NULL)) != 0 ||
+                    cv_h5_keep(file, "round", (int64_t)k, 2, NULL) != 0 ||
+                    write(done[1], "x", 1) != 1)
                     _exit(1);
-        usleep((useconds_t)cv_stream_below(&s, 12000));
+        /* After 0 to 2 files, and a moment more. */
+        for (uint64_t k = cv_stream_below(&s, 3); k > 0; k--)
+            assert_int_equal(read(done[0], &byte, 1), 1);
+        usleep((useconds_t)cv_stream_below(&s, 10000));
         kill(pid, SIGKILL);
         int status;
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFSIGNALED(status));
+        assert_int_equal(close(done[0]) | close(done[1]), 0);
         assert_int_equal(seed_of(file, &seed), 0);
         assert_true(seed >= last);
         OK(sample_read(file, seed, &err));
@@ -367,7 +415,7 @@ static void test_kill(void **state)
     }
     cv_stream_close(&s);
     print_message("%d files written, whole after every kill\n", (int)last);
-    assert_true(last > 0);
+    assert_true(last > 30);
     /* The next writer clears up. */
     OK(sample_write(file, last + 1, &err));
     OK(cv_h5_keep(file, "round", (int64_t)last + 1, 2, &err));
@@ -390,7 +438,6 @@ static void test_kill_in_keep(void **state)
     (void)state;
     const int all = WRITES | SYNCS | RENAMES | LINKS | UNLINKS;
     for (int at = 0;; at++) {
-        cv_err err = {0};
         wipe();
         for (int i = 1; i <= 4; i++) {
             OK(sample_write(file, (uint64_t)i, &err));
@@ -454,7 +501,6 @@ static void test_two_writers(void **state)
 {
     (void)state;
     cv_h5_writer *a = NULL, *b = NULL;
-    cv_err err = {0};
     wipe();
     OK(cv_h5_create(file, 0644, &a, &err));
     OK(sample_fill(a, 1, &err));
@@ -486,8 +532,10 @@ static void test_keep(void **state)
         {3, 3, "round-000001.h5 round-000002.h5 round-000003.h5"},
         {10, 3, "round-000002.h5 round-000003.h5 round-000010.h5"},
         {1000000, 2, "round-000010.h5 round-1000000.h5"},
-        /* Resumed from an older round: what was just kept stays. */
-        {4, 1, "round-000004.h5 round-1000000.h5"},
+        /* Resumed from an older round: later ones are void. */
+        {4, 2, "round-000004.h5"},
+        {5, 2, "round-000004.h5 round-000005.h5"},
+        {4, 2, "round-000004.h5"},
         {5, 0, ""},
         {6, 1, "round-000006.h5"},
     };
@@ -541,7 +589,6 @@ static void test_keep_fails(void **state)
              {RENAMES, EIO},
              {SYNCS, EIO},
              {UNLINKS, EACCES}};
-    cv_err err = {0};
     wipe();
     assert_int_equal(cv_h5_keep(file, "round", 1, 1, &err), CV_ERR_ENV);
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
@@ -571,6 +618,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failing_calls),
+        cmocka_unit_test(test_failing_reads),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_folders),

@@ -311,10 +311,9 @@ static void test_large_batch(void **state)
         for (int i = 0; i < MANY; i++)
             ref_add_gradient(&ref, g, v, x + 9 * i, y[i]);
         for (size_t i = 0; i < n; i++)
-            v[i] -= 0.5 * (g[i] / MANY + 0.1 * v[i]);
+            v[i] -= 0.5 * g[i] / MANY;
     }
-    cv_train_config c = {
-        .steps = 3, .batch = 100000, .learning_rate = 0.5, .weight_decay = 0.1};
+    cv_train_config c = {.steps = 3, .batch = 100000, .learning_rate = 0.5};
     cv_samples data = {MANY, 9, 0, x, y, NULL, NULL};
     cv_trainer *t = cv_trainer_create(model, &c, 0, 1, NULL, NULL);
     cv_train_result r;
@@ -359,6 +358,14 @@ static void test_edges(void **state)
     cv_train_silo(t, &f.data, 0, 0, w, NULL, NULL, &r);
     assert_int_equal(r.finite, 0);
     cv_trainer_destroy(&t);
+    cv_trainer_destroy(&t);
+    /* So does a last step that leaves the range of float. */
+    f.x[7] = 0;
+    c = (cv_train_config){.steps = 1, .batch = ROWS, .learning_rate = 1e40};
+    t = cv_trainer_create(f.model, &c, 0, 1, NULL, NULL);
+    memcpy(w, f.start, f.n * sizeof *w);
+    cv_train_silo(t, &f.data, 0, 0, w, NULL, NULL, &r);
+    assert_true(isfinite(r.loss_sum) && !r.finite);
     cv_trainer_destroy(&t);
     free(w);
     drop(&f);
