@@ -1,19 +1,25 @@
 #include "core/progress.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static cv_progress_mode g_mode = CV_PROGRESS_OFF;
 static int g_shown; /* a live line is on the screen */
 
-/* What stderr is for whoever started us: our own, or mpirun's. */
+/* mpirun's stderr, as its ranks can name it. */
+static void parent_stderr(char link[64])
+{
+    snprintf(link, 64, "/proc/%d/fd/2", (int)getppid());
+}
+
 static int parent_stderr_is_terminal(void)
 {
     char link[64], target[256];
-    snprintf(link, sizeof link, "/proc/%d/fd/2", (int)getppid());
+    parent_stderr(link);
     ssize_t n = readlink(link, target, sizeof target - 1);
     if (n <= 0)
         return 0;
@@ -26,6 +32,22 @@ static int under_mpirun(void)
 {
     return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMI_SIZE") ||
            getenv("PMIX_RANK");
+}
+
+/* Columns of the terminal; a longer line would wrap, and \\r not undo it. */
+static int terminal_columns(void)
+{
+    struct winsize size = {0};
+    char link[64];
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0) {
+        parent_stderr(link);
+        int fd = open(link, O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+        if (fd >= 0) {
+            (void)ioctl(fd, TIOCGWINSZ, &size);
+            close(fd);
+        }
+    }
+    return size.ws_col ? size.ws_col : 80;
 }
 
 cv_progress_mode cv_progress_init(cv_progress_mode mode)
@@ -44,7 +66,7 @@ void cv_progress_tick(const char *text)
 {
     if (g_mode != CV_PROGRESS_LIVE)
         return;
-    fprintf(stderr, "\r%.200s\033[K", text);
+    fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, text);
     fflush(stderr);
     g_shown = 1;
 }

@@ -17,7 +17,8 @@ typedef enum {
 /** Choose; AUTO is resolved here. Returns the mode in force. */
 cv_progress_mode cv_progress_init(cv_progress_mode mode);
 
-/** Show this text: redraws the live line, or prints a line. */
+/** Show this text: redraws the live line, cut to the terminal's width, or
+ *  prints a line. What matters most comes first. */
 void cv_progress_show(const char *text);
 
 /** Replace the live line only (nothing in log mode): between rounds. */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages that are named and missing; nothing else.
-#   sh jobs/packages.sh build|data|tests ...
+#   sh jobs/packages.sh build|data|tests|bench ...
 # Works without a network when everything is there.
 set -eu
 
@@ -8,8 +8,9 @@ build="build-essential cmake pkg-config openmpi-bin libopenmpi-dev
 libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev
 libsecp256k1-dev nettle-dev libjansson-dev"
 data="dataset-fashion-mnist"
-tests="libcmocka-dev libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
+tests="libcmocka-dev libmpich-dev mpich libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
 python3-sklearn jq"
+bench="python3 python3-numpy python3-h5py python3-torch python3-mpi4py"
 
 have() {
     dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
@@ -26,6 +27,10 @@ for set in "$@"; do
         fi ;;
     data) wanted="$wanted $data" ;;
     tests) wanted="$wanted $tests" ;;
+    bench)
+        wanted="$wanted $bench"
+        # One that is not Debian's does as well, and bars Debian's.
+        command -v npm >/dev/null || wanted="$wanted npm" ;;
     *) echo "packages.sh: unknown set '$set'" >&2; exit 2 ;;
     esac
 done

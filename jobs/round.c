@@ -1,5 +1,6 @@
 /* One round, as DESIGN section 3 describes it. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,47 +153,95 @@ static void train_hosted(cv_run *run, round_state *rs,
     }
 }
 
-/* The roster: who is ready, agreed before anything is summed. In a shared silo
- * the ranks add up their parts of the loss; one part that is not finite is
- * enough. */
+static const char *reason(int status)
+{
+    return status == CV_SILO_DIVERGED ? "diverged" : "too few rows";
+}
+
+/* Silos that sit out are named when they begin to; the log of the run names all
+ * of them, the screen the first few. */
+static void tell_sits_out(const cv_run *run, const int32_t *before)
+{
+    enum { SHOWN = 10 };
+    int told = 0;
+    for (int i = 0; i < run->fed.n_silos && run->fed.rank == 0; i++) {
+        int status = run->status[i];
+        if (status == CV_SILO_READY || status == CV_SILO_NOT_DRAWN ||
+            status == before[i])
+            continue;
+        cv_log(told++ < SHOWN ? CV_LOG_WARN : CV_LOG_DEBUG, "silo_sits_out",
+               "round=%lld silo=%s reason=\"%s\"", (long long)run->round + 1,
+               run->job->silos[i].name, reason(status));
+    }
+    if (told > SHOWN)
+        cv_log(CV_LOG_WARN, "silos_sit_out",
+               "round=%lld and %d more, named in covey.log",
+               (long long)run->round + 1, told - SHOWN);
+}
+
+static int too_few_silos(const cv_run *run, int n_ready, cv_err *err)
+{
+    char who[300] = "";
+    size_t at = 0;
+    for (int i = 0; i < run->fed.n_silos; i++) {
+        const char *name = run->job->silos[i].name;
+        if (run->status[i] == CV_SILO_READY ||
+            run->status[i] == CV_SILO_NOT_DRAWN)
+            continue;
+        if (at + strlen(name) + 24 > sizeof who) {
+            snprintf(who + at, sizeof who - at, ", ...");
+            break;
+        }
+        at += (size_t)snprintf(who + at, sizeof who - at, "%s%s: %s",
+                               at ? ", " : " (", name, reason(run->status[i]));
+    }
+    return cv_err_set(err, CV_ERR_SILOS, NULL, 0,
+                      "round %lld: expected at least %d silos, %d were "
+                      "ready%s%s; %s",
+                      (long long)run->round + 1, run->job->training.min_silos,
+                      n_ready, who, at ? ")" : "",
+                      run->round ? "the model of the round before is saved"
+                                 : "there is no model to save");
+}
+
+/* In a shared silo the ranks add up their parts of the loss; one part that is
+ * not finite is enough. */
+static void share_report(const cv_fed *fed, double report[R_FIELDS])
+{
+    double sum[3] = {report[R_LOSS], report[R_ROWS],
+                     report[R_STATUS] == CV_SILO_DIVERGED};
+    cv_sum_f64_all(fed->silo, sum, 3);
+    report[R_LOSS] = sum[0];
+    report[R_ROWS] = sum[1];
+    if (sum[2] > 0.0)
+        set_diverged(report);
+}
+
+/* The roster: who is ready, agreed before anything is summed. */
 static int agree_roster(cv_run *run, round_state *rs, cv_err *err)
 {
     const cv_fed *fed = &run->fed;
-    if (fed->n_parts > 1) {
-        double sum[3] = {rs->mine[R_LOSS], rs->mine[R_ROWS],
-                         rs->mine[R_STATUS] == CV_SILO_DIVERGED};
-        cv_sum_f64_all(fed->silo, sum, 3);
-        rs->mine[R_LOSS] = sum[0];
-        rs->mine[R_ROWS] = sum[1];
-        if (sum[2] > 0.0)
-            set_diverged(rs->mine);
-    }
+    size_t bytes = (size_t)fed->n_silos * sizeof *run->status;
+    int32_t *before = CV_NEW(fed->n_silos, int32_t);
+    memcpy(before, run->status, bytes);
+    if (fed->n_parts > 1)
+        share_report(fed, rs->mine);
     cv_gather_silos_all(fed, rs->report, rs->mine, R_FIELDS);
     rs->n_ready = 0;
     rs->weight = rs->factor = 0.0;
     for (int i = 0; i < fed->n_silos; i++) {
         const double *r = rs->report + (size_t)i * R_FIELDS;
-        int status = (int)r[R_STATUS];
-        if (status != CV_SILO_READY && status != CV_SILO_NOT_DRAWN &&
-            status != run->status[i] && fed->rank == 0)
-            cv_log(CV_LOG_WARN, "silo_sits_out", "round=%lld silo=%s reason=%s",
-                   (long long)run->round + 1, run->job->silos[i].name,
-                   status == CV_SILO_DIVERGED ? "diverged" : "too_few_rows");
-        run->status[i] = status;
-        if (status != CV_SILO_READY)
+        run->status[i] = (int32_t)r[R_STATUS];
+        if (run->status[i] != CV_SILO_READY)
             continue;
         rs->n_ready++;
         rs->weight += run->weight[i];
         rs->factor += run->weight[i] * r[R_SCALE];
     }
+    tell_sits_out(run, before);
+    free(before);
     if (rs->n_ready < run->job->training.min_silos || rs->n_ready == 0)
-        return cv_err_set(err, CV_ERR_SILOS, NULL, 0,
-                          "round %lld: expected at least %d silos, %d were "
-                          "ready; %s",
-                          (long long)run->round + 1,
-                          run->job->training.min_silos, rs->n_ready,
-                          run->round ? "the model of the round before is saved"
-                                     : "there is no model to save");
+        return too_few_silos(run, rs->n_ready, err);
     rs->factor /= rs->weight;
     return 0;
 }

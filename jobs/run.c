@@ -304,26 +304,35 @@ static int make_run_id_all(cv_run *run, cv_err *err)
 /* ---- telling ---------------------------------------------------------------
  */
 
-static void format_round(const cv_run *run, char *text, size_t size,
-                         double started, int64_t first)
+static void add_number(cv_buf *b, const char *label, const char *name, double v)
+{
+    if (!isnan(v))
+        cv_buf_printf(b, fabs(v) < 1e5 ? "  %s%s %.4f" : "  %s%s %.4g", label,
+                      name, v);
+}
+
+/* A live line has to fit a terminal: less of it, and time left before the
+ * rest. */
+static void format_round(cv_buf *b, const cv_run *run, double started,
+                         int64_t first)
 {
     const cv_history_row *h = &run->history[run->n_history - 1];
+    int live = run->options->progress == CV_PROGRESS_LIVE;
     int64_t total = run->job->training.rounds;
     double per = (cv_now() - started) / (double)(run->round - first);
     char left[48];
     cv_format_seconds(left, sizeof left, per * (double)(total - run->round));
-    int at = snprintf(text, size, "round %lld/%lld  train_loss %.4f",
-                      (long long)run->round, (long long)total, h->train_loss);
-    for (int m = 0; m < run->n_metrics && m < 2; m++)
-        if (!isnan(h->metrics[m]))
-            at += snprintf(text + at, size - (size_t)at, "  test_%s %.4f",
-                           run->metric_names[m], h->metrics[m]);
-    at += snprintf(text + at, size - (size_t)at, "  silos %lld/%d  %.2f s",
-                   (long long)h->n_silos, run->fed.n_silos, per);
-    if (run->round < total)
-        snprintf(text + at, size - (size_t)at, "/round  %s left", left);
-    else
-        snprintf(text + at, size - (size_t)at, "/round");
+    cv_buf_printf(b, "round %lld/%lld", (long long)run->round,
+                  (long long)total);
+    add_number(b, "", "train_loss", h->train_loss);
+    for (int m = live && run->n_metrics > 1; m < run->n_metrics && m < 2; m++)
+        add_number(b, "test_", run->metric_names[m], h->metrics[m]);
+    if (live && run->round < total)
+        cv_buf_printf(b, "  %s left", left);
+    cv_buf_printf(b, "  silos %lld/%d  %.2f s/round", (long long)h->n_silos,
+                  run->fed.n_silos, per);
+    if (!live && run->round < total)
+        cv_buf_printf(b, "  %s left", left);
 }
 
 static void tell_start(const cv_run *run)
@@ -347,12 +356,23 @@ static void tell_start(const cv_run *run)
     cv_progress_end();
 }
 
+static void tell_set_up(const cv_run *run)
+{
+    const double *at = run->set_up;
+    cv_log(CV_LOG_DEBUG, "set_up",
+           "seconds_mpi=%.3f seconds_job=%.3f seconds_data=%.3f "
+           "seconds_model=%.3f",
+           at[CV_AT_MPI] - at[CV_AT_LAUNCH], at[CV_AT_JOB] - at[CV_AT_MPI],
+           at[CV_AT_DATA] - at[CV_AT_JOB], at[CV_AT_MODEL] - at[CV_AT_DATA]);
+}
+
 static void tell_round(const cv_run *run, double started, int64_t first)
 {
     const cv_history_row *h = &run->history[run->n_history - 1];
-    char text[300];
-    format_round(run, text, sizeof text, started, first);
-    cv_progress_show(text);
+    cv_buf text = {0};
+    format_round(&text, run, started, first);
+    cv_progress_show(cv_buf_text(&text));
+    cv_buf_free(&text);
     cv_log(
         CV_LOG_DEBUG, "round_end",
         "round=%lld silos=%lld train_loss=%.9g update=%.9g seconds_train=%.3f "
@@ -482,10 +502,12 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
         rc = open_folder_all(run, folder, err);
     if (rc)
         return rc;
+    run->set_up[CV_AT_JOB] = cv_now();
     fill_configs(run);
     rc = cv_prepare_all(run, err);
     if (rc)
         return rc;
+    run->set_up[CV_AT_DATA] = cv_now();
     run->threads = cv_blas_set_threads(run->threads);
     rc = cv_agree_all(run->fed.world, build_model(run, err), err);
     if (!rc && run->options->resume)
@@ -497,8 +519,11 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
     if (rc)
         return rc;
     *started = 1;
-    if (run->fed.rank == 0)
+    run->set_up[CV_AT_MODEL] = cv_now();
+    if (run->fed.rank == 0) {
         tell_start(run);
+        tell_set_up(run);
+    }
     rc = train_all(run, err);
     if (!rc && run->fed.rank == 0)
         tell_end(run);
@@ -524,14 +549,19 @@ int cv_cmd_run(int argc, char **argv, cv_err *err)
     cv_folder folder = {.lock = -1};
     int rank = 0, started = 0, rc;
     catch_signals();
+    /* MPI_Init gives even a lone process the marks of one that mpirun began. */
+    cv_progress_mode automatic = cv_progress_init(CV_PROGRESS_AUTO);
+    run.set_up[CV_AT_LAUNCH] = cv_now();
     MPI_Init(&argc, &argv);
+    run.set_up[CV_AT_MPI] = cv_now();
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rc = parse_args(argc, argv, &opt, err);
     rc = cv_agree_all(MPI_COMM_WORLD, rc, err);
     if (!rc) {
         run.options = &opt;
-        if (opt.progress != CV_PROGRESS_OFF)
-            opt.progress = cv_progress_init(opt.progress);
+        if (opt.progress == CV_PROGRESS_AUTO)
+            opt.progress = automatic;
+        cv_progress_init(opt.progress);
         if (rank != 0)
             cv_log_set_level(CV_LOG_ERROR);
         rc = run_all(&run, &folder, &started, err);

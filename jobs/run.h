@@ -62,6 +62,16 @@ enum {
 };
 extern const char *const cv_phase_names[CV_N_PHASES];
 
+/** Moments of the set-up, in their order. */
+enum {
+    CV_AT_LAUNCH,
+    CV_AT_MPI,  /* MPI_Init has returned */
+    CV_AT_JOB,  /* the job is shared, the run folder open */
+    CV_AT_DATA, /* rows are ready */
+    CV_AT_MODEL,
+    CV_N_SET_UP
+};
+
 /** One line of /history. */
 typedef struct {
     int64_t round;                  /* 1, 2, ... */
@@ -109,9 +119,10 @@ typedef struct {
     int32_t exponent[CV_MAX_PAYLOAD];  /* grid of the last round */
 
     /* progress of the run */
-    int64_t round;   /* rounds done */
-    int64_t *taken;  /* (n_silos) rounds each silo took part in */
-    int32_t *status; /* (n_silos) of the last round */
+    double set_up[CV_N_SET_UP]; /* moments on cv_now's clock */
+    int64_t round;              /* rounds done */
+    int64_t *taken;             /* (n_silos) rounds each silo took part in */
+    int32_t *status;            /* (n_silos) of the last round */
     cv_history_row *history;
     int64_t n_history, cap_history;
     int n_metrics;

@@ -4,7 +4,10 @@
  *  that turns scores into a loss.  linear, logistic, softmax, poisson and mlp
  *  are rows of one table in solver/model.c.
  *
- *  Scope: local. Threads: those of BLAS.
+ *  Losses of a row are in solver/head.h (squared ones are halved); mlp has a
+ *  softmax head for classes and a squared one for numbers.
+ *
+ *  Scope: local. Threads: as cv_blas_set_threads granted.
  */
 #ifndef COVEY_SOLVER_MODEL_H
 #define COVEY_SOLVER_MODEL_H
@@ -62,7 +65,8 @@ size_t cv_model_work_bytes(const cv_model *model, int max_rows);
 /** out = beta * out + alpha * d(sum of losses)/dw.
  *
  *  In:   w (n);  x (rows, n_in) encoded, standardised;  y (rows) class number
- *        or value;  rows <= max_rows of work
+ *        or value (a class that does not exist is a bug and aborts);
+ *        rows <= max_rows of work
  *  In/Out: out (n). It may be w itself: every layer's weights are read for the
  *        last time before they are written, so plain SGD is
  *        cv_model_gradient(m, work, w, x, y, rows, -lr/rows, 1, w, &loss) and
@@ -79,8 +83,9 @@ void cv_model_predict(const cv_model *model, cv_model_work *work,
                       const float *w, const float *x, int rows, float *out);
 
 /** Metrics are sums over rows, so that silos can be added; the last step turns
- *  totals into values.  Names: "loss" first (mean), then accuracy for classes,
- *  rmse, mae and r2 for numbers, deviance for counts.
+ *  totals into values, and returns how many.  Names: "loss" first (mean), then
+ *  accuracy for classes, rmse, mae and r2 for numbers, deviance (mean) for
+ *  counts.  Without rows, and r2 where the target does not vary, they are NaN.
  *  sums[CV_MAX_METRICS] are added to; values[i] belongs to names[i]. */
 int cv_model_n_sums(const cv_model *model);
 void cv_model_add_sums(const cv_model *model, cv_model_work *work,

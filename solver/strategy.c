@@ -65,8 +65,25 @@ static void init_adaptive(const cv_server_config *c, float *const *state,
         state[1][i] = (float)(c->tau * c->tau);
 }
 
-/* m = b1 m + (1 - b1) D, then v, then x += lr m / (sqrt(v) + tau); v comes
- * from the line that the three differ in. */
+/* The second moment after a change whose square is dd. */
+CV_INLINE double next_adagrad(double v, double dd, double b2)
+{
+    (void)b2;
+    return v + dd;
+}
+
+CV_INLINE double next_adam(double v, double dd, double b2)
+{
+    return b2 * v + (1.0 - b2) * dd;
+}
+
+CV_INLINE double next_yogi(double v, double dd, double b2)
+{
+    double sign = v > dd ? 1.0 : v < dd ? -1.0 : 0.0;
+    return v - (1.0 - b2) * dd * sign;
+}
+
+/* m = b1 m + (1 - b1) D, v as above, x += lr m / (sqrt(v) + tau). */
 #define ADAPTIVE_STEP(name, next_v)                                            \
     CV_HOT static void name(const cv_server_config *c, float *w,               \
                             float *const *state, const float *const *mean,     \
@@ -77,21 +94,18 @@ static void init_adaptive(const cv_server_config *c, float *const *state,
         float *restrict ms = state[0], *restrict vs = state[1];                \
         float *restrict x = w;                                                 \
         double b1 = c->beta1, b2 = c->beta2, lr = c->learning_rate;            \
-        (void)b2;                                                              \
         for (size_t i = 0; i < n; i++) {                                       \
-            double d = (double)delta[i], v = (double)vs[i];                    \
+            double d = (double)delta[i];                                       \
             ms[i] = (float)(b1 * (double)ms[i] + (1.0 - b1) * d);              \
-            vs[i] = (float)(next_v);                                           \
+            vs[i] = (float)next_v((double)vs[i], d * d, b2);                   \
             x[i] = (float)((double)x[i] + lr * (double)ms[i] /                 \
                                               (sqrt((double)vs[i]) + c->tau)); \
         }                                                                      \
     }
 
-ADAPTIVE_STEP(step_adagrad, v + d * d)
-ADAPTIVE_STEP(step_adam, b2 *v + (1.0 - b2) * d * d)
-/* v stays positive: where v < d^2 it grows. */
-ADAPTIVE_STEP(step_yogi, v - (1.0 - b2) * d * d *
-                                 (double)((v > d * d) - (v < d * d)))
+ADAPTIVE_STEP(step_adagrad, next_adagrad)
+ADAPTIVE_STEP(step_adam, next_adam)
+ADAPTIVE_STEP(step_yogi, next_yogi)
 
 /* SCAFFOLD: server[0] = c, silo[0] = c_i. */
 CV_HOT static void correct_scaffold(float *out, const float *const *server,

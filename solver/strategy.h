@@ -44,7 +44,8 @@ typedef struct {
     const char *silo_names[CV_MAX_STATE];
     /** Server state before the first round (already zero). NULL: zero. */
     void (*init)(const cv_server_config *c, float *const *state, size_t n);
-    /** Divide D_i by this before weighting: a_i of fednova, else 1. */
+    /** Divide D_i by this before weighting: a_i of fednova, else 1 (also for
+     *  fednova without steps, where D_i is zero). */
     double (*scale)(const cv_train_config *t, int64_t steps);
     /** Vector to add to each local gradient, into out (n); NULL: none. */
     void (*correct)(float *out, const float *const *server,

@@ -33,7 +33,8 @@ build() { # folder, cmake options
 }
 build build
 build build-asan -DCMAKE_BUILD_TYPE=Debug -DCOVEY_SANITIZE=address,undefined
-build build-nompi -DCOVEY_MPI=OFF
+build build-nompi -DCOVEY_MPI=OFF -DCOVEY_TESTS=OFF
+build build-mpich -DCOVEY_TESTS=OFF -DMPI_C_COMPILER=mpicc.mpich
 mkdir -p "$log"
 
 run() { # name, command...

@@ -1,7 +1,7 @@
 /* Local training on one core: samples a second of an MLP 784-200-10, and the
  * share of the core's matrix product rate that the steps reach.
  *
- *   bench_train [SECONDS [THREADS]]
+ *   bench_train [SECONDS [THREADS [avx512 | avx2 | blas]]]
  *
  * Rows are 60,000 x 784 bytes, as MNIST's; one epoch a round, plain SGD.
  * Output: lines of "key value", read by bench_train.sh. */
@@ -95,6 +95,8 @@ int main(int argc, char **argv)
 {
     double seconds = argc > 1 ? atof(argv[1]) : 3.0;
     int threads = cv_blas_set_threads(argc > 2 ? atoi(argv[2]) : 1);
+    if (argc > 3 && cv_gemm_use(argv[3]))
+        return 1;
     cv_err err;
     int hidden = HIDDEN;
     cv_model_spec spec = {"mlp", "relu", COLS, CLASSES, 1, &hidden};

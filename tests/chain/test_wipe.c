@@ -1,4 +1,5 @@
 /* What is left of a secret in this process once it was destroyed? */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,42 +19,44 @@
 #include "core/mem.h"
 #include "core/secret.h"
 
+static int is_at(const uint8_t *p, const uint8_t inverse[32])
+{
+    size_t k = 0;
+    while (k < 32 && (p[k] ^ inverse[k]) == 0xff)
+        k++;
+    return k == 32;
+}
+
 /* How often the 32 bytes with this complement (never the bytes themselves, or
  * we would find ourselves) are in memory that can be written. */
 static int copies_in_memory(const uint8_t inverse[32])
 {
-    enum { BLOCK = 1 << 16 };
-    static uint8_t block[BLOCK + 31];
+    enum { BLOCK = 1 << 16, ROOM = BLOCK + 31 };
+    /* Shared, so that it is a mapping of its own that can be left out. */
+    uint8_t *block = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(block != MAP_FAILED);
     FILE *maps = fopen("/proc/self/maps", "r");
-    FILE *mem = fopen("/proc/self/mem", "r");
+    int mem = open("/proc/self/mem", O_RDONLY), found = 0;
+    char line[500], mode[5];
+    unsigned long from, to;
     assert_non_null(maps);
-    assert_non_null(mem);
-    char line[500];
-    int found = 0;
+    assert_true(mem >= 0);
     while (fgets(line, sizeof line, maps)) {
-        unsigned long from, to;
-        char mode[5];
         if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 ||
-            mode[0] != 'r' || mode[1] != 'w' || to - from > 1 << 26)
+            mode[0] != 'r' || mode[1] != 'w' || to - from > 1 << 26 ||
+            ((uintptr_t)block >= from && (uintptr_t)block < to))
             continue;
         for (unsigned long at = from; at < to; at += BLOCK) {
-            if (at <= (unsigned long)block + sizeof block &&
-                at + BLOCK + 31 >= (unsigned long)block)
-                continue;
-            fseek(mem, (long)at, SEEK_SET);
-            size_t n = to - at < sizeof block ? to - at : sizeof block;
-            n = fread(block, 1, n, mem);
-            for (size_t i = 0; i + 32 <= n; i++) {
-                size_t k = 0;
-                while (k < 32 && (block[i + k] ^ inverse[k]) == 0xff)
-                    k++;
-                found += k == 32;
-            }
+            size_t want = to - at < ROOM ? to - at : ROOM;
+            ssize_t n = pread(mem, block, want, (off_t)at);
+            for (ssize_t i = 0; i + 32 <= n; i++)
+                found += is_at(block + i, inverse);
         }
-        memset(block, 0, sizeof block);
     }
     fclose(maps);
-    fclose(mem);
+    close(mem);
+    munmap(block, ROOM);
     return found;
 }
 

@@ -13,8 +13,8 @@ import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "e2e"))
-from harness import (COVEY, covey, environment, finish, inspect, mpirun_args,
-                     parameters, start)
+from harness import (COVEY, covey, finish, inspect, job_text, mpirun_args,
+                     parameters, start, write, write_csv)
 
 # Open MPI starts three times as fast when it need not look for networks, and
 # ranks that share a core should not spin.
@@ -192,6 +192,26 @@ def stepping(library, under, rank, at=0, trace=None):
     if trace:
         env["KILL_TRACE"] = trace
     return env
+
+
+# ---- jobs -----------------------------------------------------------------------
+
+
+def diverging_late(folder, rounds=40, every=10, minimum=3):
+    """A job whose silos c and d diverge some rounds into the run: the steps are
+    too long for their data, but it takes a while until floats overflow."""
+    rng = np.random.default_rng(4)
+    for name, scale in zip(NAMES, (1.0, 1.0, 9.0, 11.0)):
+        x = rng.normal(size=(16, 2)) * scale
+        write_csv(os.path.join(folder, name + ".csv"), x,
+                  x @ np.array([1.0, -2.0]) + 0.1 * rng.normal(size=16))
+        write(os.path.join(folder, name + ".yaml"),
+              "silo: %s\ndata: %s.csv\nstate: state-%s\n" % (name, name, name))
+    write(os.path.join(folder, "job.yaml"),
+          job_text(NAMES, model="{kind: linear}", rounds=rounds,
+                   local="{epochs: 4, batch: 16, learning_rate: 0.1}",
+                   training="  min_silos: %d\n  weights: equal\n" % minimum,
+                   rest="checkpoint: {every: %d}\n" % every))
 
 
 # ---- changing a checkpoint without damaging it ----------------------------------

@@ -742,6 +742,58 @@ static void test_every_truncation(void **state)
     assert_all_closed();
 }
 
+/* A file that is cut where nothing is missed: its superblock knows. */
+static void test_cut_in_an_unused_part(void **state)
+{
+    (void)state;
+    for (int modern = 0; modern < 2; modern++) {
+        foreign f = usual();
+        f.modern = modern;
+        write_foreign(in_dir("cut.h5"), &f);
+        hid_t file = H5Fopen(in_dir("cut.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+        static const double more[100];
+        hsize_t n = 100;
+        hid_t space = H5Screate_simple(1, &n, NULL);
+        hid_t d = H5Dcreate2(file, "more", H5T_IEEE_F64LE, space, H5P_DEFAULT,
+                             H5P_DEFAULT, H5P_DEFAULT);
+        H5Dwrite(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, more);
+        H5Dclose(d);
+        H5Sclose(space);
+        H5Fclose(file);
+        size_t len;
+        free(read_bytes(in_dir("cut.h5"), &len));
+        assert_int_equal(truncate(in_dir("cut.h5"), (off_t)len - 1), 0);
+        cv_table *t;
+        cv_err err = {0};
+        assert_input_error(read_all(in_dir("cut.h5"), NULL, &t, &err), &err,
+                           "is truncated", NULL);
+    }
+}
+
+/* The shape is larger than what is stored for it, the file is not. */
+static void test_shape_beyond_the_data(void **state)
+{
+    (void)state;
+    static const uint64_t shape[] = {3, 2, 3, 2}, larger[] = {4, 2, 4, 2};
+    for (int chunk = 0; chunk < 2; chunk++) {
+        foreign f = usual();
+        f.y = NULL;
+        f.chunk = (hsize_t)chunk;
+        write_foreign(in_dir("shape.h5"), &f);
+        size_t len;
+        uint8_t *data = read_bytes(in_dir("shape.h5"), &len);
+        uint8_t *dims = memmem(data, len, shape, sizeof shape);
+        assert_non_null(dims);
+        memcpy(dims, larger, sizeof larger);
+        write_bytes(in_dir("shape.h5"), data, len);
+        free(data);
+        cv_table *t;
+        cv_err err = {0};
+        assert_input_error(read_all(in_dir("shape.h5"), NULL, &t, &err), &err,
+                           "less data than its shape", NULL);
+    }
+}
+
 static void flip_bytes(const char *from, int n_files, uint64_t seed)
 {
     size_t n;
@@ -800,6 +852,8 @@ int main(void)
         cmocka_unit_test(test_links_and_outside_data),
         cmocka_unit_test(test_not_hdf5),
         cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_cut_in_an_unused_part),
+        cmocka_unit_test(test_shape_beyond_the_data),
         cmocka_unit_test(test_byte_flips)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
