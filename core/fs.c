@@ -250,15 +250,29 @@ char *cv_fs_dirname(const char *path)
     return d;
 }
 
+/* Does path still name the file that fd has open? */
+static int same_file(const char *path, int fd)
+{
+    struct stat a, b;
+    return stat(path, &a) == 0 && fstat(fd, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
 int cv_fs_lock(const char *path, int *fd, cv_err *err)
 {
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (*fd < 0)
-        return fail(err, CV_ERR_ENV, path, "cannot open the lock file");
     struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    /* Open-file-description locks work over NFS and end with the process. */
-    if (fcntl(*fd, F_OFD_SETLK, &fl) == 0)
-        return 0;
+    for (;;) {
+        *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        if (*fd < 0)
+            return fail(err, CV_ERR_ENV, path, "cannot open the lock file");
+        /* Open-file-description locks work over NFS and end with the process.
+         */
+        if (fcntl(*fd, F_OFD_SETLK, &fl) != 0)
+            break;
+        if (same_file(path, *fd))
+            return 0;
+        close(*fd); /* whoever held it removed the file on leaving */
+    }
     int rc = errno == EAGAIN || errno == EACCES
                  ? cv_err_set(err, CV_ERR_ENV, path, 0,
                               "in use by another run; wait for it to end, or "

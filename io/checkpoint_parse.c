@@ -322,53 +322,54 @@ static int check_node(cv_h5_reader *r, cv_h5_node *node, const object *o,
     return node->bytes ? cv_h5_claim(r, node->addr, node->bytes, err) : 0;
 }
 
+/* Everything a loaded header says about node, but not its members. */
+static int read_object(cv_h5_reader *r, cv_h5_node *node, const cv_h5_header *h,
+                       object *o, cv_err *err)
+{
+    size_t n_attrs = 0;
+    for (size_t i = 0; i < h->n; i++)
+        n_attrs += h->messages[i].type == MSG_ATTRIBUTE;
+    r->n_attrs += n_attrs;
+    if (r->n_attrs > 2 * CV_H5_MAX_ITEMS)
+        return cv_h5_damaged(r, err, "too many attributes");
+    node->attrs = CV_NEW(n_attrs, cv_h5_attribute);
+    for (size_t i = 0; i < h->n; i++)
+        if (read_message(&h->messages[i], node, o) != 0)
+            return cv_h5_damaged(r, err,
+                                 "'%.200s' has something covey does not write "
+                                 "(header message %#x)",
+                                 node->path, h->messages[i].type);
+    int rc = o->heap == UNDEFINED
+                 ? 0
+                 : cv_h5_heap_links(r, o->heap, read_link, o, err);
+    return rc ? rc : check_node(r, node, o, err);
+}
+
 static int parse_object(cv_h5_reader *r, int64_t parent, const char *name,
                         int64_t addr, int depth, cv_err *err)
 {
     cv_h5_header h = {0};
     object o = {.heap = UNDEFINED};
-    size_t n_attrs = 0, self = r->n;
+    size_t self = r->n;
     cv_h5_node *node = new_node(r, parent, name);
-    int rc = depth > CV_H5_MAX_DEPTH || r->n > CV_H5_MAX_NODES + 1 ||
+    int rc = depth > CV_H5_MAX_DEPTH || r->n > 2 * CV_H5_MAX_NODES ||
                      strlen(node->path) > CV_H5_MAX_PATH
                  ? cv_h5_damaged(r, err, "too many groups")
                  : cv_h5_header_load(r, addr, &h, err);
     if (!rc && self == 0)
         rc = check_version(r, &h, err);
-    if (rc)
-        goto out;
-    for (size_t i = 0; i < h.n; i++)
-        n_attrs += h.messages[i].type == MSG_ATTRIBUTE;
-    r->n_attrs += n_attrs;
-    if (r->n_attrs > CV_H5_MAX_ITEMS + 2) {
-        rc = cv_h5_damaged(r, err, "too many attributes");
-        goto out;
-    }
-    node->attrs = CV_NEW(n_attrs, cv_h5_attribute);
-    for (size_t i = 0; i < h.n; i++)
-        if (read_message(&h.messages[i], node, &o) != 0) {
-            rc = cv_h5_damaged(r, err,
-                               "'%.200s' has something covey does not "
-                               "write (header message %#x)",
-                               node->path, h.messages[i].type);
-            goto out;
-        }
-    if (o.heap != UNDEFINED)
-        rc = cv_h5_heap_links(r, o.heap, read_link, &o, err);
     if (!rc)
-        rc = check_node(r, node, &o, err);
-    cv_h5_header_free(&h); /* its size may be needed below */
+        rc = read_object(r, node, &h, &o, err);
+    cv_h5_header_free(&h); /* members may need its room */
     if (o.n_links)
         qsort(o.links, o.n_links, sizeof *o.links, by_order);
     /* node may move from here on */
     for (size_t i = 0; !rc && i < o.n_links; i++)
         rc = parse_object(r, (int64_t)self, o.links[i].name, o.links[i].addr,
                           depth + 1, err);
-out:
     for (size_t i = 0; i < o.n_links; i++)
         free(o.links[i].name);
     free(o.links);
-    cv_h5_header_free(&h);
     return rc;
 }
 

@@ -79,15 +79,23 @@ static int check_path(cv_h5_writer *w, const char *path, cv_err *e)
         p += 1 + len;
         depth++;
     }
-    if (strlen(path) > CV_H5_MAX_PATH || *p || w->n_nodes >= CV_H5_MAX_NODES ||
-        w->manifest.n >= CV_H5_MAX_ITEMS)
+    if (*p || strlen(path) > CV_H5_MAX_PATH)
         return cv_err_set(e, CV_ERR_INPUT, w->path, 0,
-                          "cannot store '%.200s': expected at most %d groups "
-                          "within each other, %d bytes of path and %d arrays "
-                          "and attributes",
-                          path, CV_H5_MAX_DEPTH, CV_H5_MAX_PATH,
-                          CV_H5_MAX_ITEMS);
+                          "cannot store '%.200s': expected at most %d names of "
+                          "%d bytes in all",
+                          path, CV_H5_MAX_DEPTH, CV_H5_MAX_PATH);
     return 0;
+}
+
+/* The reader accepts twice as many, so the few more that one call adds after
+ * asking do no harm. */
+static int check_room(cv_h5_writer *w, cv_err *e)
+{
+    if (w->n_nodes < CV_H5_MAX_NODES && w->manifest.n < CV_H5_MAX_ITEMS)
+        return 0;
+    return cv_err_set(e, CV_ERR_INPUT, w->path, 0,
+                      "expected at most %d groups and %d arrays and attributes",
+                      CV_H5_MAX_NODES, CV_H5_MAX_ITEMS);
 }
 
 /* Make the groups of path's first len bytes, one by one: HDF5's own
@@ -214,6 +222,8 @@ static int put(cv_h5_writer *w, const char *path, const cv_h5_layout *l,
         return CV_ERR_OTHER; /* cv_h5_done knows why */
     CV_CHECK(cv_h5_layout_count(l, &count, &bytes) == 0);
     int rc = check_path(w, path, e);
+    if (!rc)
+        rc = check_room(w, e);
     if (!rc && l->kind >= CV_H5_STRING &&
         (count > CV_H5_MAX_STRINGS || l->size > CV_H5_MAX_SIZE))
         rc =
@@ -301,7 +311,7 @@ static int put_attr(cv_h5_writer *w, const char *path, const char *name,
                     int kind, size_t size, const void *value, cv_err *err)
 {
     cv_err e = {0};
-    int rc = w->failed ? CV_ERR_OTHER : 0;
+    int rc = w->failed ? CV_ERR_OTHER : check_room(w, &e);
     /* The digest is the writer's own. */
     CV_CHECK(strcmp(name, CV_H5_DIGEST_ATTR) != 0);
     if (!rc && strcmp(path, "/") != 0) {

@@ -4,8 +4,8 @@
  *  verify, a site that gets a model from outside), and the HDF5 library does
  *  not stand hostile files: of 10,000 with one to three damaged header bytes
  *  and mended header checksums, 689 crashed libhdf5 1.10.8.  So the library
- *  only writes.  The reader knows the small part of
- *  the format that checkpoint_write.c uses and refuses everything else:
+ *  only writes.  The reader knows the small part of the format that the writer
+ *  uses and refuses everything else:
  *
  *    superblock version 2; object headers version 2 with their checksums;
  *    links in the headers or in fractal heaps, attributes in the headers;

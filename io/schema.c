@@ -238,9 +238,10 @@ static int not_there(const cv_table *t, const char *what, const char *name,
         words[n++] = t->target.name;
     const char *near = cv_closest(name, words, n);
     cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-               "%s '%s' is not a column of the data%s%s%s", what, name,
-               near ? "; did you mean '" : "", near ? near : "",
-               near ? "'?" : "");
+               "%s '%s' is not a column of the data", what, name);
+    /* In a file without a header line, that column is somebody's value. */
+    if (near)
+        cv_err_site(err, "did you mean '%s'?", near);
     free((void *)words);
     return CV_ERR_INPUT;
 }

@@ -11,7 +11,9 @@
  *  columns p0, p1, ..., scale 1/255, and its labels take the target's name.
  *
  *  CSV: RFC 4180 with a header line, UTF-8, separated by ',', ';' or tab; an
- *  empty field, NA and NaN are missing; empty lines are passed over.
+ *  empty field, NA and NaN are missing; empty lines are passed over.  Where no
+ *  name that the job knows is in the first line, it may be a record: messages
+ *  then number the columns, and their names stay at the site.
  *
  *  Everything here is local, and every file is hostile until checked.
  *  Messages that leave the silo name the column or the file role; values, row

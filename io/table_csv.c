@@ -24,6 +24,7 @@ typedef struct {
     cv_csv csv;
     cv_name_set names; /* of the header */
     csv_column *cols;  /* (names.n) */
+    int has_header;    /* a name that the job knows is in the first line */
     cv_table *table;
     int64_t n_rows;   /* read so far */
     int64_t n_kept;   /* and kept */
@@ -36,13 +37,18 @@ static int fail_at(csv_reader *r, int64_t line, const char *what)
     return cv_source_site(r->src, r->err, "line %lld", (long long)line);
 }
 
+/* Without a header the names are somebody's values: they stay at the site until
+ * one of them is known. */
 static int fail_value(csv_reader *r, size_t col, const cv_csv_field *f,
                       const char *what)
 {
-    cv_source_fail(r->src, r->err, "column '%s': %s", r->names.names[col],
-                   what);
+    const char *name = r->names.names[col];
+    if (r->has_header)
+        cv_source_fail(r->src, r->err, "column '%s': %s", name, what);
+    else
+        cv_source_fail(r->src, r->err, "column %zu: %s", col + 1, what);
     return cv_source_site(r->src, r->err, "line %lld, column '%s': '%.*s'",
-                          (long long)f->line, r->names.names[col],
+                          (long long)f->line, name,
                           f->len < 60 ? (int)f->len : 60, f->text);
 }
 
@@ -89,12 +95,15 @@ static int read_header(csv_reader *r)
         if (number > CV_COLUMNS_MAX)
             return cv_source_fail(r->src, r->err, "more than %d columns",
                                   CV_COLUMNS_MAX);
-        if (!cv_name_set_add(&r->names, f.text, f.len, NULL))
-            return cv_source_fail(
+        if (!cv_name_set_add(&r->names, f.text, f.len, NULL)) {
+            cv_source_fail(
                 r->src, r->err,
-                "column '%.*s' is there twice; the first line must give every "
-                "column a name of its own",
-                (int)f.len, f.text);
+                "column %d has a name that is there twice; the first "
+                "line must give every column a name of its own",
+                number);
+            return cv_source_site(r->src, r->err, "column '%.*s'", (int)f.len,
+                                  f.text);
+        }
     }
     return 0;
 }
@@ -145,6 +154,7 @@ static int plan(csv_reader *r)
         int64_t k = cv_name_set_find(&declared, r->names.names[j],
                                      strlen(r->names.names[j]));
         plan_column(r, j, k >= 0 ? &src->features[k] : NULL, &n_cols);
+        r->has_header |= k >= 0 || r->cols[j].to == TO_TARGET;
         has_target |= r->cols[j].kind != SKIP && r->cols[j].to == TO_TARGET;
     }
     cv_name_set_free(&declared);

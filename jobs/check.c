@@ -57,7 +57,11 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     cv_design_destroy(&d);
     cv_schema_destroy(&schema);
     cv_table_destroy(&table);
-    cv_err_merge_site(err); /* whoever runs `check` owns the data */
+    if (rc) { /* whoever runs `check` owns the data */
+        cv_err_merge_site(err);
+        if (!strstr(err->text, path))
+            cv_err_prefix(err, "%s", path);
+    }
     return rc;
 }
 
@@ -177,8 +181,8 @@ static void print_costs(const cv_job *job, const cv_model *model, const view *v)
     double n = (double)cv_model_params(model)->n, f = n * 4.0;
     double word = job->n_silos > CV_NARROW_MAX_SILOS ? 8.0 : 4.0;
     double momentum = job->training.local.momentum > 0.0 ? f : 0.0;
-    double buffers =
-        f + st->n_payload * (f + n * word) + momentum + (st->correct ? f : 0.0);
+    /* One silo a rank; a rank with several has a sum for each payload. */
+    double buffers = f + st->n_payload * f + n * word + momentum;
     double state = f * st->n_server;
     double work = (double)cv_model_work_bytes(model, 512) +
                   (double)cv_model_work_bytes(model, job->training.local.batch);

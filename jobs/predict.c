@@ -42,8 +42,11 @@ static int read_rows(const cv_saved *s, const char *path, int with_target,
     if (!rc && (!with_target || holds_column(table, target)))
         rc = cv_design_encode(&table, s->schema, with_target, design, err);
     cv_table_destroy(&table);
-    if (rc)
-        cv_err_merge_site(err); /* the data are the reader's own */
+    if (rc) { /* the data are the reader's own */
+        cv_err_merge_site(err);
+        if (!strstr(err->text, path))
+            cv_err_prefix(err, "%s", path);
+    }
     return rc;
 }
 

@@ -59,7 +59,8 @@ static void set_diverged(double report[R_FIELDS])
 }
 
 /* Local training: payload[0] becomes local - start, the silo's next state and
- * payload[1] follow from it. The report says how it went. */
+ * payload[1] follow from it; until then payload[1] has room for the correction.
+ * The report says how it went. */
 static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
 {
     memset(report, 0, R_FIELDS * sizeof *report);
@@ -71,17 +72,17 @@ static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
     const float *const *server = (const float *const *)run->server_state;
     const float *const *mine = (const float *const *)h->state;
     float *w = run->payload[0];
-    if (st->correct) { /* the leader alone holds what it is made of */
+    float *correction = st->correct ? run->payload[1] : NULL;
+    if (correction) { /* the leader alone holds what it is made of */
         if (cv_fed_is_leader(&run->fed))
-            st->correct(run->correction, server, mine, run->n);
-        cv_bcast_bytes_all(run->fed.silo, run->correction,
-                           run->n * sizeof *run->correction, 0);
+            st->correct(correction, server, mine, run->n);
+        cv_bcast_bytes_all(run->fed.silo, correction,
+                           run->n * sizeof *correction, 0);
     }
     memcpy(w, run->w, run->n * sizeof *w);
     cv_train_result r;
     cv_train_silo(run->trainer, &h->train, (uint64_t)h->index,
-                  (uint64_t)run->round, w, run->w,
-                  st->correct ? run->correction : NULL, &r);
+                  (uint64_t)run->round, w, run->w, correction, &r);
     for (size_t i = 0; i < run->n; i++)
         w[i] -= run->w[i];
     double scale = silo_scale(run, r.steps);
@@ -102,29 +103,31 @@ static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
         set_diverged(report);
 }
 
-/* Add the payloads of a trained silo to this rank's sums. */
-static void add_payloads(cv_run *run, const cv_hosted *h,
-                         const double report[R_FIELDS],
-                         const int32_t exponent[CV_MAX_PAYLOAD])
+/* A rank with one silo has room for one sum, that of each payload in turn. */
+static void *sum_of(const cv_run *run, int k)
 {
-    for (int k = 0; k < run->strategy->n_payload; k++) {
-        double factor = run->weight[h->index];
-        if (k == 0)
-            factor /= report[R_SCALE];
-        if (run->wide)
-            cv_quantise_add_u64(run->sum[k], run->payload[k], run->n, factor,
-                                exponent[k]);
-        else
-            cv_quantise_add_u32(run->sum[k], run->payload[k], run->n, factor,
-                                exponent[k]);
-    }
+    return run->sum[run->fed.n_hosted > 1 ? k : 0];
 }
 
-static void clear_sums(cv_run *run)
+/* Add payload k of a trained silo to this rank's sum. */
+static void add_payload(cv_run *run, const cv_hosted *h,
+                        const double report[R_FIELDS], int k, int exponent)
+{
+    double factor = run->weight[h->index];
+    if (k == 0)
+        factor /= report[R_SCALE];
+    if (run->wide)
+        cv_quantise_add_u64(sum_of(run, k), run->payload[k], run->n, factor,
+                            exponent);
+    else
+        cv_quantise_add_u32(sum_of(run, k), run->payload[k], run->n, factor,
+                            exponent);
+}
+
+static void clear_sum(cv_run *run, int k)
 {
     size_t word = run->wide ? sizeof(uint64_t) : sizeof(uint32_t);
-    for (int k = 0; k < run->strategy->n_payload; k++)
-        memset(run->sum[k], 0, run->n * word);
+    memset(sum_of(run, k), 0, run->n * word);
 }
 
 /* Train every drawn silo of this rank. A rank with one silo keeps its payloads;
@@ -134,8 +137,8 @@ static void train_hosted(cv_run *run, round_state *rs,
                          int32_t exponent[CV_MAX_PAYLOAD])
 {
     int many = run->fed.n_hosted > 1;
-    if (cv_fed_is_leader(&run->fed))
-        clear_sums(run);
+    for (int k = 0; many && k < run->strategy->n_payload; k++)
+        clear_sum(run, k);
     for (int s = 0; s < run->fed.n_hosted; s++) {
         cv_hosted *h = &run->hosted[s];
         double *report = rs->mine + (size_t)s * R_FIELDS;
@@ -144,12 +147,13 @@ static void train_hosted(cv_run *run, round_state *rs,
         train_silo(run, h, report);
         if (!many || report[R_STATUS] != CV_SILO_READY)
             continue;
-        for (int k = 0; k < run->strategy->n_payload; k++)
+        for (int k = 0; k < run->strategy->n_payload; k++) {
             if (exponent[k] == CV_NO_EXPONENT)
                 exponent[k] =
                     cv_grid_exponent(CV_NO_EXPONENT, report[R_TOP0 + k],
                                      run->fed.n_silos, run->wide);
-        add_payloads(run, h, report, exponent);
+            add_payload(run, h, report, k, exponent[k]);
+        }
     }
 }
 
@@ -246,9 +250,9 @@ static int agree_roster(cv_run *run, round_state *rs, cv_err *err)
     return 0;
 }
 
-/* The grids of this round follow from the agreed maxima. A rank that guessed
- * otherwise does its silos again: training is exact, so nothing changes but
- * the grid. Returns 1 if sums are already there. */
+/* The grids of this round follow from the agreed maxima. A rank with several
+ * silos that guessed otherwise does them again: training is exact, so nothing
+ * changes but the grid. */
 static void quantise_hosted(cv_run *run, round_state *rs,
                             const int32_t guess[CV_MAX_PAYLOAD])
 {
@@ -263,22 +267,29 @@ static void quantise_hosted(cv_run *run, round_state *rs,
                                             run->fed.n_silos, run->wide);
         same &= run->exponent[k] == guess[k];
     }
-    if (!cv_fed_is_leader(&run->fed))
+    if (run->fed.n_hosted == 1 || same)
         return;
-    int many = run->fed.n_hosted > 1;
-    if (many && same)
-        return;
-    if (many)
-        clear_sums(run);
+    for (int k = 0; k < run->strategy->n_payload; k++)
+        clear_sum(run, k);
     for (int s = 0; s < run->fed.n_hosted; s++) {
         cv_hosted *h = &run->hosted[s];
         double *report = rs->mine + (size_t)s * R_FIELDS;
         if (report[R_STATUS] != CV_SILO_READY)
             continue;
-        if (many)
-            train_silo(run, h, report);
-        add_payloads(run, h, report, run->exponent);
+        train_silo(run, h, report);
+        for (int k = 0; k < run->strategy->n_payload; k++)
+            add_payload(run, h, report, k, run->exponent[k]);
     }
+}
+
+/* The payloads of a rank's one silo are quantised as their turn comes. */
+static void begin_sum(cv_run *run, const round_state *rs, int k)
+{
+    if (run->fed.n_hosted > 1)
+        return; /* quantised while they were trained */
+    clear_sum(run, k);
+    if (rs->mine[R_STATUS] == CV_SILO_READY)
+        add_payload(run, &run->hosted[0], rs->mine, k, run->exponent[k]);
 }
 
 /* Sum over the leaders, and the weighted means of what was sent. */
@@ -286,14 +297,16 @@ static void sum_payloads(cv_run *run, const round_state *rs)
 {
     for (int k = 0; k < run->strategy->n_payload; k++) {
         double divisor = k == 0 ? rs->weight : 1.0;
+        void *sum = sum_of(run, k);
+        begin_sum(run, rs, k);
         if (run->wide) {
-            cv_sum_u64_all(run->fed.leaders, run->sum[k], run->n);
-            cv_decode_u64(run->payload[k], run->sum[k], run->n,
-                          run->exponent[k], divisor);
+            cv_sum_u64_all(run->fed.leaders, sum, run->n);
+            cv_decode_u64(run->payload[k], sum, run->n, run->exponent[k],
+                          divisor);
         } else {
-            cv_sum_u32_all(run->fed.leaders, run->sum[k], run->n);
-            cv_decode_u32(run->payload[k], run->sum[k], run->n,
-                          run->exponent[k], divisor);
+            cv_sum_u32_all(run->fed.leaders, sum, run->n);
+            cv_decode_u32(run->payload[k], sum, run->n, run->exponent[k],
+                          divisor);
         }
     }
 }

@@ -245,14 +245,14 @@ static int build_model(cv_run *run, cv_err *err)
         run->payload[k] = CV_NEW(n, float);
         run->exponent[k] = CV_NO_EXPONENT;
     }
-    if (st->correct)
-        run->correction = CV_NEW(n, float);
+    CV_CHECK(!st->correct || st->n_payload > 1);
     if (cv_fed_is_leader(&run->fed)) {
         for (int k = 0; k < st->n_server; k++)
             run->server_state[k] = CV_NEW(n, float);
         if (st->init)
             st->init(&run->server, run->server_state, n);
-        for (int k = 0; k < st->n_payload; k++)
+        int sums = run->fed.n_hosted > 1 ? st->n_payload : 1;
+        for (int k = 0; k < sums; k++)
             run->sum[k] = cv_calloc(n, run->wide ? 8 : 4);
     }
     for (int s = 0; cv_fed_is_leader(&run->fed) && s < run->fed.n_hosted; s++)
@@ -472,7 +472,6 @@ static void free_run(cv_run *run)
         free(run->payload[k]);
         free(run->sum[k]);
     }
-    free(run->correction);
     free(run->w);
     free(run->mul);
     free(run->add);

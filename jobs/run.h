@@ -112,9 +112,10 @@ typedef struct {
     float *w;                          /* (n) global model */
     float *server_state[CV_MAX_STATE]; /* (n) on leaders */
     float *payload[CV_MAX_PAYLOAD];    /* (n) local model, then delta, then
-                                        * the mean; SCAFFOLD's second vector */
-    float *correction;                 /* (n) SCAFFOLD */
-    void *sum[CV_MAX_PAYLOAD];         /* (n) words, on leaders */
+                                        * the mean; SCAFFOLD's correction,
+                                        * then its second vector */
+    void *sum[CV_MAX_PAYLOAD];         /* (n) words, on leaders; a rank with
+                                        * one silo has one */
     int wide;                          /* 64-bit words */
     int32_t exponent[CV_MAX_PAYLOAD];  /* grid of the last round */
 

@@ -10,7 +10,7 @@
 #include "privacy/pld_sum.h"
 #include "privacy/rdp.h"
 
-enum { MAX_PASSES = 4 };
+enum { MAX_PASSES = 3 };
 /* Below this the Chernoff bound is all there is. */
 static const double SMALLEST_DELTA = 1e-200;
 
@@ -69,7 +69,8 @@ static cv_pld *create(const cv_pld_part *parts, size_t n)
         p->side[d].parts = (cv_loss_parts){.part = p->part,
                                            .n = p->n,
                                            .dir = d ? CV_ADD : CV_REMOVE,
-                                           .limit = limit};
+                                           .limit = limit,
+                                           .reach = INFINITY};
     return p;
 }
 
@@ -100,44 +101,47 @@ void cv_pld_destroy(cv_pld **p)
 
 /* ---- the simple bound --------------------------------------------------- */
 
-static double chernoff_epsilon(side *s, double delta, double *lambda)
+static double chernoff_epsilon(cv_loss_parts *p, double delta, double *lambda)
 {
-    double e = cv_chernoff_epsilon(cv_loss_cumulant, &s->parts, s->parts.limit,
-                                   log(delta), lambda);
+    double e =
+        cv_chernoff_epsilon(cv_loss_cumulant, p, p->limit, log(delta), lambda);
     return e < 0.0 ? 0.0 : isnan(e) ? INFINITY : e;
 }
 
-static double chernoff_delta(side *s, double epsilon, double *lambda)
+static double chernoff_delta(cv_loss_parts *p, double epsilon, double *lambda)
 {
-    double d = cv_chernoff_log_delta(cv_loss_cumulant, &s->parts,
-                                     s->parts.limit, epsilon, lambda);
+    double d =
+        cv_chernoff_log_delta(cv_loss_cumulant, p, p->limit, epsilon, lambda);
     return d < 0.0 ? exp(d) : 1.0;
 }
 
 /* ---- one direction ------------------------------------------------------ */
 
-/* Where the simple bound puts the point, then where the last pass puts it. */
-static void guess(const cv_pld *p, side *s)
+/* Where the simple bound puts the point, then where the last pass puts it.
+ * Within reach the bound comes close; without that limit a few losses that are
+ * too rare to matter may rule it. */
+static void guess(const cv_pld *p, side *s, cv_loss_parts *within)
 {
     cv_loss_point *at = &s->at;
-    double lambda;
+    double before = at->saddle;
     if (s->passes == 0) {
         at->epsilon = p->epsilon;
-        at->delta = p->delta;
-        if (p->at_epsilon)
-            at->delta = chernoff_delta(s, p->epsilon, &at->saddle);
-        else
-            at->epsilon = chernoff_epsilon(s, p->delta, &at->saddle);
-        at->slope = at->saddle;
-        return;
-    }
-    if (p->at_epsilon)
+        at->delta = p->at_epsilon ? chernoff_delta(&s->parts, p->epsilon, NULL)
+                                  : p->delta;
+    } else if (p->at_epsilon) {
         at->delta = fmin(at->delta, cv_loss_sum_delta(&s->sum, at->epsilon));
-    else
+    } else {
         at->epsilon =
             fmin(at->epsilon, cv_loss_sum_epsilon(&s->sum, at->delta));
-    (void)chernoff_delta(s, at->epsilon, &lambda);
-    at->saddle = fmax(lambda, 0.05 * at->saddle); /* none at epsilon near 0 */
+    }
+    *within = s->parts;
+    within->reach = cv_loss_reach(&s->parts, fmax(at->delta, SMALLEST_DELTA));
+    within->limit = 1e15;
+    if (s->passes == 0 && !p->at_epsilon)
+        at->epsilon = chernoff_epsilon(within, p->delta, &at->saddle);
+    else
+        (void)chernoff_delta(within, at->epsilon, &at->saddle);
+    at->saddle = fmax(at->saddle, 0.05 * before); /* not 0 at epsilon 0 */
     at->slope = fmax(at->saddle, cv_loss_sum_slope(&s->sum, at->epsilon));
 }
 
@@ -151,11 +155,12 @@ static int improve(cv_pld *p, side *s)
     cv_loss_sum sum;
     if (s->done || s->passes == MAX_PASSES)
         return 0;
-    guess(p, s);
+    cv_loss_parts within;
+    guess(p, s, &within);
     s->done = 1; /* unless we get to the end */
     if (!(p->at_epsilon || s->at.epsilon > 0.0) || !isfinite(s->at.epsilon) ||
         !(s->at.delta >= SMALLEST_DELTA) ||
-        cv_loss_plan_make(&w, &s->parts, &s->at, s->passes > 0) != 0 ||
+        cv_loss_plan_make(&w, &within, &s->at, s->passes > 0) != 0 ||
         (s->passes > 1 && w.h > 0.6 * s->sum.h))
         return 0;
     cv_loss_sum_create(&sum, s->parts.dir, p->part, p->n, &w);
@@ -172,7 +177,7 @@ static double side_epsilon(cv_pld *p, cv_direction dir, double delta,
                            double enough)
 {
     side *s = &p->side[dir];
-    double e = chernoff_epsilon(s, delta, NULL);
+    double e = chernoff_epsilon(&s->parts, delta, NULL);
     for (;;) {
         e = fmin(e, cv_loss_sum_epsilon(&s->sum, delta));
         if (e <= enough || !improve(p, s))
@@ -184,7 +189,7 @@ static double side_delta(cv_pld *p, cv_direction dir, double epsilon,
                          double enough)
 {
     side *s = &p->side[dir];
-    double d = chernoff_delta(s, epsilon, NULL);
+    double d = chernoff_delta(&s->parts, epsilon, NULL);
     for (;;) {
         d = fmin(d, cv_loss_sum_delta(&s->sum, epsilon));
         if (d <= enough || !improve(p, s))

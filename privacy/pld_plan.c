@@ -8,7 +8,7 @@
 /* Error that the grid may add to epsilon, relative to it, in coarse and in fine
  * plans; and what it may add to delta at least, relative to that. */
 static const double GRID_ERROR[2] = {1e-3, 3e-6};
-static const double DELTA_ERROR[2] = {3e-4, 1e-6};
+static const double DELTA_ERROR[2] = {1e-3, 1e-5};
 /* Largest transform and largest grid of one step. */
 static const double MAX_WINDOW[2] = {0x1p17, 0x1p21};
 static const double MAX_GRID[2] = {0x1p18, 0x1p22};
@@ -21,9 +21,25 @@ double cv_loss_cumulant(void *ctx, double lambda)
     const cv_loss_parts *p = ctx;
     double sum = 0.0, s = p->dir == CV_REMOVE ? lambda + 1.0 : -lambda;
     for (size_t i = 0; i < p->n; i++)
-        sum += p->part[i].steps *
-               cv_log_moment(p->part[i].noise, p->part[i].sampling, s);
+        sum += p->part[i].steps * cv_log_moment_within(p->part[i].noise,
+                                                       p->part[i].sampling, s,
+                                                       p->reach);
     return sum;
+}
+
+static double total_steps(const cv_loss_parts *p)
+{
+    double steps = 0.0;
+    for (size_t i = 0; i < p->n; i++)
+        steps += p->part[i].steps;
+    return steps;
+}
+
+/* The normal's tail is below exp(-reach^2/2)/2, and there are two. */
+double cv_loss_reach(const cv_loss_parts *parts, double delta)
+{
+    double reach = sqrt(2.0 * log(total_steps(parts) / (delta * CUT_DELTA)));
+    return fmax(reach, 9.0);
 }
 
 /* ---- the ends of a window ----------------------------------------------- */
@@ -149,18 +165,14 @@ static double largest_grid(const query *q, double reach, double h)
 int cv_loss_plan_make(cv_loss_plan *w, const cv_loss_parts *parts,
                       const cv_loss_point *at, int fine)
 {
-    query q = {.parts = *parts, .at = at};
+    query q = {.parts = *parts, .at = at, .steps = total_steps(parts)};
     double end[2] = {0.0, 0.0};
-    for (size_t i = 0; i < parts->n; i++)
-        q.steps += parts->part[i].steps;
     if (choose_tilt(w, end, &q, fine) != 0)
         return -1;
     double width = end[1] - end[0];
     double h = fmin(wanted_spacing(&q, fine), width / 247.0);
     h = fmax(h, width / (MAX_WINDOW[fine] - 9.0));
-    /* The normal's tail is below exp(-reach^2/2)/2, and there are two. */
-    w->reach = sqrt(2.0 * log(q.steps / (at->delta * CUT_DELTA)));
-    w->reach = fmax(w->reach, 9.0);
+    w->reach = parts->reach;
     h = fmax(h, h * largest_grid(&q, w->reach, h) / MAX_GRID[fine]);
     for (w->n = 256; width / h > (double)w->n - 8.0;)
         w->n *= 2;

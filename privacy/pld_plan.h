@@ -17,15 +17,19 @@ typedef struct {
     size_t n;
     cv_direction dir;
     double limit; /* of lambda */
+    double reach; /* losses beyond are left out; INFINITY for bounds */
 } cv_loss_parts;
 
 /** Its cumulant; ctx is a cv_loss_parts. */
 double cv_loss_cumulant(void *ctx, double lambda);
 
+/** Sigmas beyond which noise is as rare as 1e-9 delta over all steps. */
+double cv_loss_reach(const cv_loss_parts *parts, double delta);
+
 /** A point on or above the curve delta(epsilon). */
 typedef struct {
     double epsilon, delta;
-    double saddle; /* lambda of the Chernoff bound there */
+    double saddle; /* lambda of the Chernoff bound there, within reach */
     double slope;  /* of -ln delta there, > 0 */
 } cv_loss_point;
 

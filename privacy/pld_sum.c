@@ -7,7 +7,6 @@
 #include "core/mem.h"
 #include "core/simd.h"
 #include "privacy/fft.h"
-#include "privacy/rdp.h"
 
 /* ---- powers of a spectrum ----------------------------------------------- */
 
@@ -78,14 +77,16 @@ static double weight(double p, double x)
     return p > 0.0 ? exp(x + log(p)) : 0.0;
 }
 
-/* ln sum p exp(s loss), near the moment of the continuous loss. */
-static double grid_moment(const cv_loss_grid *g, double h, double s,
-                          double near)
+/* ln sum p exp(s loss), s >= 0. What underflows is below the last term. */
+static double grid_moment(const cv_loss_grid *g, double h, double s)
 {
-    double sum = 0.0;
-    for (size_t i = 0; i < g->n; i++)
-        sum += weight(g->p[i], s * (double)(g->first + (int64_t)i) * h - near);
-    return near + log(sum);
+    size_t n = g->n;
+    while (n > 1 && g->p[n - 1] == 0.0)
+        n--;
+    double top = s * (double)(g->first + (int64_t)n - 1) * h, sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += g->p[i] * exp(s * (double)(g->first + (int64_t)i) * h - top);
+    return top + log(sum);
 }
 
 typedef struct {
@@ -105,15 +106,10 @@ typedef struct {
 static void compose_part(composition *c, const cv_pld_part *a)
 {
     const cv_loss_plan *w = c->w;
-    int add = c->dir == CV_ADD;
     cv_loss_grid g;
     cv_loss_grid_create(&g, c->dir, a->noise, a->sampling, w->h, w->reach);
-    double near =
-        cv_log_moment(a->noise, a->sampling, add ? -w->mu : w->mu + 1.0);
-    c->log_above += a->steps * grid_moment(&g, w->h, w->mu, near);
-    near = cv_log_moment(a->noise, a->sampling,
-                         add ? -w->lambda : w->lambda + 1.0);
-    double k = grid_moment(&g, w->h, w->lambda, near);
+    c->log_above += a->steps * grid_moment(&g, w->h, w->mu);
+    double k = grid_moment(&g, w->h, w->lambda);
     c->s->log_moment += a->steps * k;
     c->log_finite += a->steps * log1p(-g.infinite);
     c->steps += a->steps;

@@ -46,15 +46,16 @@ static double exponent(const grid *g, double x)
     return g->s * cv_privacy_loss(g->noise, g->q, x) - 0.5 * z * z;
 }
 
-static grid make_grid(double noise, double q, double s)
+static grid make_grid(double noise, double q, double s, double reach)
 {
     /* s > 0 moves the peak up to s; the square of q e^y peaks at 2. */
-    double lo = fmin(s, 0.0) - 12.0 * noise;
-    double hi = fmax(s, 2.0) + 12.0 * noise;
+    double lo = fmax(fmin(s, 0.0) - 12.0 * noise, -reach * noise);
+    double hi = fmin(fmax(s, 2.0) + 12.0 * noise, 1.0 + reach * noise);
     double step = fmin(noise / 8.0, 0.75 * noise * noise);
     grid g = {.noise = noise, .q = q, .s = s, .from = lo, .cell = 2.0 * noise};
     g.points = (int)fmin(ceil(g.cell / step), MAX_POINTS + 1.0);
     g.cells = ceil((hi - lo) / g.cell);
+    g.cell = (hi - lo) / g.cells;
     g.top = -INFINITY;
     for (double c = 0.0; c <= g.cells; c += 1.0)
         g.top = fmax(g.top, exponent(&g, lo + c * g.cell));
@@ -135,7 +136,7 @@ static double jensen(double q, double s, double full)
     return log1p(q * expm1(full));
 }
 
-double cv_log_moment(double noise, double q, double s)
+double cv_log_moment_within(double noise, double q, double s, double reach)
 {
     if (q <= 0.0 || isinf(noise) || s == 0.0 || s == 1.0)
         return 0.0;
@@ -144,11 +145,18 @@ double cv_log_moment(double noise, double q, double s)
         return full;
     if (0.75 * noise * MAX_POINTS < 2.0) /* noise < 0.005 */
         return jensen(q, s, full);
-    grid g = make_grid(noise, q, s);
-    double log_a = g.top + log(integrate(&g, scaled, g.top + DEEP, 0));
+    grid g = make_grid(noise, q, s, reach);
+    /* Cut off where it is steep, all of it may lie between the last points. */
+    double sum = fmax(integrate(&g, scaled, g.top + DEEP, 0), 1e-9);
+    double log_a = g.top + log(sum);
     if (fabs(log_a) > 0.5)
         return log_a;
     return log1p(integrate(&g, centred, g.top + DEEPER, 1));
+}
+
+double cv_log_moment(double noise, double q, double s)
+{
+    return cv_log_moment_within(noise, q, s, INFINITY);
 }
 
 double cv_rdp_gaussian(double noise, double q, double alpha)

@@ -34,6 +34,10 @@ double cv_privacy_loss(double noise, double q, double x);
  */
 double cv_log_moment(double noise, double q, double s);
 
+/** The same over x in [-reach noise, 1 + reach noise] only, reach >= 8: for
+ *  planning, not a bound. */
+double cv_log_moment_within(double noise, double q, double s, double reach);
+
 /** RDP of order alpha > 1 of one step. */
 double cv_rdp_gaussian(double noise, double q, double alpha);
 

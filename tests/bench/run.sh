@@ -38,7 +38,7 @@ cmake --build "$build" -j "$(nproc)" --target covey $targets >>"$log" 2>&1 ||
 row() { # WHAT MEASURED LIMIT
     awk -v what="$1" -v m="$2" -v l="$3" 'BEGIN {
         printf "row\t%s\t%s\tat least %s\t%.2f\t%s\n", what, m, l, m / l,
-            m >= l ? "yes" : "no" }'
+            (m + 0 >= l + 0) ? "yes" : "no" }'
 }
 train() {
     sh $here/bench_train.sh "$build" "${BENCH_TIMES:-3}" >"$out/train" || true

@@ -74,7 +74,32 @@ static const vector vectors[] = {
      "\"mac\":"
      "\"bac9af994b15a45dd39669fc66f9aa8a3b9dd8c22cb16e4d8d7ea089d0f1a1a9\"},"
      "\"id\":\"472e8b3d-afb6-45b5-8111-72c89895099a\",\"version\":3}"},
+    /* One of ours, so that later versions still read it. */
+    {"version 1 of the covey member", "foo",
+     "f8b8af8ce3c7cca5e300d33939540c10d45ce001b8f252bfbc57ba0342904181",
+     "{\n"
+     "  \"address\": \"3b7afc0192e752307a611e53ad177d55482bce2a\",\n"
+     "  \"crypto\": {\n"
+     "    \"cipher\": \"aes-128-ctr\",\n"
+     "    \"cipherparams\": {\"iv\": \"c39415481a56f2a0c06721d1dba46eb5\"},\n"
+     "    \"ciphertext\": "
+     "\"6c544ccfeb45d6f03e21eb47cbe1db360a032806626856e4f56ed3ee5f60ae04\",\n"
+     "    \"kdf\": \"pbkdf2\",\n"
+     "    \"kdfparams\": {\"dklen\": 32, \"c\": 10, \"prf\": \"hmac-sha256\",\n"
+     "      \"salt\": "
+     "\"591c29f1dbfb22a552bdafb83c079df5c49e27af343e7e81c8388e584f79b2aa\"},\n"
+     "    \"mac\": "
+     "\"c40cf1aa9862151d3c0abfec1b44cdc2b5c8aca12d4344065ab178e7f7aaf72c\"\n"
+     "  },\n"
+     "  \"id\": \"53613187-fe58-4f88-82d9-81396f1cadb6\",\n"
+     "  \"version\": 3,\n"
+     "  \"covey\": {\"public_key\": "
+     "\"0x0292df7b245b81aa637ab4e867c8d511008f79161a97d64f2ac709600352f7acbc\","
+     "\n"
+     "    \"check\": "
+     "\"2ffd8e70dd9dc08a46943a7cfad73d10691aa5588e6a8698fc882334b500ae2e\"}\n"
+     "}\n"},
 };
-enum { N_VECTORS = sizeof vectors / sizeof vectors[0] };
+enum { N_PUBLISHED = 6, N_VECTORS = sizeof vectors / sizeof vectors[0] };
 
 #endif

@@ -73,7 +73,7 @@ static void published_files_open(void **state)
 static void a_wrong_pass_phrase_is_one(void **state)
 {
     (void)state;
-    for (size_t i = 2; i < N_VECTORS; i++) { /* the cheap ones */
+    for (size_t i = 2; i < N_PUBLISHED; i++) { /* the cheap ones */
         cv_seckey *key = NULL;
         cv_err err = {0};
         char *wrong = cv_asprintf("%s ", vectors[i].pass);
@@ -268,7 +268,7 @@ static void a_changed_iv_or_address_is_named(void **state)
 {
     (void)state;
     static const char *const members[] = {"\"iv\":\"", "\"address\":\""};
-    for (size_t v = 4; v < N_VECTORS; v++) {
+    for (size_t v = 4; v < N_PUBLISHED; v++) {
         for (size_t i = 0; i < 2; i++) {
             cv_seckey *key = NULL;
             cv_err err = {0};

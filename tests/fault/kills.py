@@ -16,10 +16,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from harness import (COVEY, covey, finish, inspect, job_text, mpirun_args,
                      parameters, start, write, write_csv)
 
-# Open MPI starts three times as fast when it need not look for networks, and
-# ranks that share a core should not spin.
+# Open MPI starts three times as fast when it need not look for networks; ranks
+# that share a core should not spin; and mpirun should not wait for ranks that
+# are to be ended.
 FAST = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,vader",
-        "OMPI_MCA_mpi_yield_when_idle": "1"}
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+        "OMPI_MCA_odls_base_sigkill_timeout": "0"}
 NAMES = ("a", "b", "c", "d")
 
 # A killed process loses nothing that a disk would have kept: memory will do,
@@ -117,34 +119,61 @@ def rounds_since(out, size):
     return done
 
 
-def send(p, sig, rank, ranks):
-    """To one rank, or to mpirun (rank None)."""
-    if rank is None or not ranks:
-        p.send_signal(sig)
-        return
-    wait_until(p, lambda: rank in ranks_of(p))
-    pid = ranks_of(p).get(rank)
-    if pid:
-        try:
-            os.kill(pid, sig)
-        except ProcessLookupError:
-            pass
+def send(p, sig, rank, pids):
+    """To one of the ranks that ranks_of found, or to mpirun (rank None)."""
+    try:
+        os.kill(p.pid if rank is None else pids[rank], sig)
+    except ProcessLookupError:
+        pass
 
 
-def killed(folder, out, ranks, *more, rank=0, after=0, delay=0.0,
-           data=True):
-    """Start, wait for the end of round `after` and a little longer, SIGKILL one
-    rank (None: mpirun).  False if the program was through before that."""
+def wait_for_ranks(p, ranks):
+    """Their processes, once all are there; {0: the program} without mpirun."""
+    if not ranks:
+        return {0: p.pid}
+    found = {}
+
+    def complete():
+        found.update(ranks_of(p))
+        return len(found) == ranks
+
+    wait_until(p, complete)
+    return found
+
+
+def has_ended(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def signalled(folder, out, ranks, sig, *more, rank=None, after=0, delay=0.0,
+              data=True, env=None):
+    """Start, wait for the end of round `after` (0: for the processes to be
+    there) and a little longer, then signal one rank or mpirun (rank None).
+    Returns how it ended."""
     size = log_size(out)
-    p = launch(folder, out, ranks, "-q", *more, data=data)
+    p = launch(folder, out, ranks, "-q", *more, data=data, env=env)
+    pids = wait_for_ranks(p, ranks)
     if after > 0:
         wait_until(p, lambda: rounds_since(out, size) >= after)
     time.sleep(delay)
-    pids = list(ranks_of(p).values())
-    send(p, signal.SIGKILL, rank, ranks)
+    if rank is None or rank in pids:
+        send(p, sig, rank, pids)
     r = finish(p)
-    while any(os.path.exists("/proc/%d" % pid) for pid in pids):
-        time.sleep(0.001)  # mpirun's death reaches its ranks a little later
+    end = time.monotonic() + 60
+    while not all(has_ended(pid) for pid in pids.values()):
+        assert time.monotonic() < end, "ranks outlived mpirun"
+        time.sleep(0.001)
+    return r
+
+
+def killed(folder, out, ranks, *more, **kw):
+    """The same with SIGKILL. False if the program was through before that."""
+    r = signalled(folder, out, ranks, signal.SIGKILL, *more, **kw)
+    whole(out)
     return r.code != 0
 
 

@@ -84,7 +84,7 @@ def cut(share):
 
 LEVELS = job_text(NAMES, data="features: [{name: f0}, {name: f1}, {name: f2, "
                               "type: category, levels: [x, y]}]")
-FEATURES = job_text(NAMES, data="features: [{name: f0}, {name: age}]")
+FEATURES = job_text(NAMES, data="features: [{name: f0}, {name: pressure}]")
 
 
 def with_levels(path, i):
@@ -97,7 +97,7 @@ def with_levels(path, i):
 
 def with_age(path, i):
     x, y = blobs(40, cols=2, seed=100 + i)
-    write_csv(path, x, y, names=["f0", "age"])
+    write_csv(path, x, y, names=["f0", "pressure"])
 
 
 CSV = {
@@ -127,11 +127,13 @@ CSV = {
                     ("70413", "row 37"), {"hides": ["70413"]}),
     "label-text": (csv_poke(3, "quixotic"), ("column 'label'",),
                    ("quixotic", "line 38"), {"hides": ["quixotic"]}),
-    "no-feature": (lambda p: edit_lines(p, poke(0, 1, "years")),
-                   ("'age'", "not a column"), (),
-                   {"job": FEATURES, "fill": with_age}),
-    "no-target": (lambda p: edit_lines(p, poke(0, 3, "outcome")),
-                  ("target 'label'", "not a column"), ()),
+    "no-feature": (lambda p: edit_lines(p, poke(0, 1, "presure")),
+                   ("'pressure'", "not a column"), (),
+                   {"job": FEATURES, "fill": with_age, "hides": ["presure"]}),
+    # What stands in the first line may be a row: the silo alone sees it.
+    "no-target": (lambda p: edit_lines(p, poke(0, 3, "isabel")),
+                  ("target 'label'", "not a column"),
+                  ("did you mean 'isabel'",), {"hides": ["isabel"]}),
     "column-twice": (lambda p: edit_lines(p, poke(0, 1, "f0")), ("twice",), ()),
     "other-level": (csv_poke(2, "quixotic"), ("column 'f2'", "declared levels"),
                     ("quixotic", "line 38"),
@@ -355,6 +357,11 @@ def owners_see_the_detail(folder):
                  ["predict", run, rows, "-o", out]):
         text = fails([COVEY] + args, INPUT, all_of_it)
         assert args[0] != "check" or "silo b" in text, text
+    edit_lines(rows, poke(ROW, 1, ""))
+    for args in (["check", job, "--silo", silo],
+                 ["check", job, "--silo-dir", os.path.join(folder, "sites")]):
+        fails([COVEY] + args, INPUT, ("column 'f1'", "missing", "row 37", rows))
+    edit_lines(rows, poke(ROW, 1, "quixotic"))
     edit_lines(silo, lambda l: l + ["colour: quixotic"])
     fails([COVEY, "check", job, "--silo", silo], INPUT,
           ("colour", "b.yaml:4", "sites"))

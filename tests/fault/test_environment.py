@@ -115,6 +115,7 @@ def a_site_without_room_for_its_state(folder):
     os.mkdir(vault(folder, "c", "state", "silo-c.log"))
     bad(4, "c", "own log")
     os.rmdir(vault(folder, "c", "state", "silo-c.log"))
+    shutil.rmtree(vault(folder, "b", "state"))
     with unwritable(vault(folder, "b", "state")) as locked:
         if locked:
             bad(6, "b", "own log")

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import termios
 
-from kills import (COVEY, FAST, NAMES, launch, log_size, outcome, rounds_since,
-                   run, same, send, wait_until, whole)
+from kills import (COVEY, FAST, NAMES, launch, outcome, rounds_since, run, same,
+                   signalled, wait_until, whole)
 from harness import (environment, finish, inspect, job_text, main, test, write,
                      write_silos)
 
@@ -39,16 +39,6 @@ def take_terminal():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def stopped(folder, out, ranks, sig, rank=None, after=5, resume=()):
-    """Signal mpirun (rank None) or one rank once round `after` has ended; the
-    result, and the round by then."""
-    size = log_size(out)
-    p = launch(folder, out, ranks, "-q", *resume)
-    assert wait_until(p, lambda: rounds_since(out, size) >= after), finish(p).err
-    send(p, sig, rank, ranks)
-    return finish(p)
-
-
 def check_requeue(r, out, at_least):
     assert r.code == REQUEUE, (r.code, r.err)
     assert len(r.messages) == 1, r.err
@@ -65,8 +55,8 @@ def usr1_to_mpirun_and_to_any_rank(folder):
     reference = prepare(folder, "checkpoint: {every: 1000}\n")
     out, done = os.path.join(folder, "run"), 0
     for ranks, rank in ((4, None), (4, 0), (2, 1), (4, 3), (0, None)):
-        r = stopped(folder, out, ranks, signal.SIGUSR1, rank, after=done + 5,
-                    resume=["--resume"] if done else [])
+        r = signalled(folder, out, ranks, signal.SIGUSR1,
+                      *(["--resume"] if done else []), rank=rank, after=done + 5)
         done = check_requeue(r, out, done + 5)
     run(folder, out, 2, "--resume", "-q")
     same(out, reference)
@@ -105,8 +95,8 @@ def term_and_int_alone(folder):
     reference = prepare(folder)
     out, done = os.path.join(folder, "run"), 0
     for sig in (signal.SIGTERM, signal.SIGINT):
-        r = stopped(folder, out, 0, sig, after=done + 5,
-                    resume=["--resume"] if done else [])
+        r = signalled(folder, out, 0, sig, *(["--resume"] if done else []),
+                      after=done + 5)
         done = check_requeue(r, out, done + 5)
     run(folder, out, 4, "--resume", "-q")
     same(out, reference)
@@ -136,9 +126,10 @@ def term_to_mpirun(folder):
     """mpirun may give its ranks no time to save; resume copes with either."""
     reference = prepare(folder)
     out = os.path.join(folder, "run")
-    for i, ranks in enumerate((4, 2)):
-        r = stopped(folder, out, ranks, signal.SIGTERM, after=5 + 60 * i,
-                    resume=["--resume"] if i else [])
+    for i, (ranks, patience) in enumerate(((4, "0"), (2, "2"))):
+        r = signalled(folder, out, ranks, signal.SIGTERM,
+                      *(["--resume"] if i else []), after=5 + 60 * i,
+                      env={"OMPI_MCA_odls_base_sigkill_timeout": patience})
         assert r.code != 0, r.err
         assert len(r.messages) <= 1, r.err
         whole(out)

@@ -142,7 +142,7 @@ static size_t find_blocks(block *b, size_t most)
         for (int m = 0; m < 6; m++) {
             if (memcmp(whole + at, magic[m], strlen(magic[m])) != 0)
                 continue;
-            for (size_t k = 8; at + k + 4 <= size; k++) {
+            for (size_t k = 8; at + k + (m < 5 ? 4 : 0) <= size; k++) {
                 block x = {at, k, m == 5 ? at + 17 : at + k};
                 if ((m < 5 || k >= 512) &&
                     sum_of(whole, &x) == cv_get_le32(whole + x.sum)) {
@@ -199,6 +199,94 @@ static void test_mended(void **state)
     assert_true(read > 100 && read < 5000);
 }
 
+/* Make all links in blocks of that kind lead to one header. */
+static int redirect(const block *b, size_t n, const char *kind, size_t to)
+{
+    int links = 0;
+    memcpy(work, whole, size);
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(whole + b[i].at, kind, 4) != 0)
+            continue;
+        for (size_t at = b[i].at + 4; at + 8 <= b[i].at + b[i].n; at++)
+            for (size_t k = 0; k < n; k++)
+                if (memcmp(whole + b[k].at, "OHDR", 4) == 0 &&
+                    cv_get_le64(whole + at) == b[k].at) {
+                    cv_put_le64(work + at, to);
+                    links++;
+                }
+        cv_put_le32(work + b[i].sum, sum_of(work, &b[i]));
+    }
+    put_file(work, size);
+    return links;
+}
+
+/* Groups that hold themselves, and groups that hold one group many times over:
+ * with checksums mended, the second could go on for 24^16 groups. */
+static void test_loops(void **state)
+{
+    (void)state;
+    static block b[100];
+    size_t n = find_blocks(b, 100);
+    cv_err err = {0};
+    assert_true(redirect(b, n, "OHDR", b[1].at) > 5); /* the root */
+    assert_int_equal(all_unverified(file, &err), CV_ERR_VERIFY);
+    assert_non_null(strstr(err.text, "too many groups"));
+    assert_int_equal(redirect(b, n, "FHDB", b[2].at), SAMPLE_MANY); /* /model */
+    assert_int_equal(all_unverified(file, &err), CV_ERR_VERIFY);
+    assert_non_null(strstr(err.text, "overlap"));
+}
+
+/* One byte changed in a known place, and its checksum mended. */
+static void test_lies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *after; /* the byte behind this text, plus `skip` */
+        size_t n, skip;
+        uint8_t value;
+        const char *says;
+    } c[] = {
+        {"\x60\x09\0\0\0\0\0", 7, 0, 1, "shape and size"}, /* 2400 bytes */
+        {"kind", 4, 0, '!', "does not write"},          /* no end of a name */
+        {"loss (mean)", 12, 0, 9, "does not write"},    /* place in a row */
+        {"loss (mean)", 12, 2, 0x21, "does not write"}, /* its type's bits */
+        {"FRHP", 4, 66, SAMPLE_MANY - 1, "group's members"},
+        {"FRHP", 4, 106, 3, "group's members"}, /* width of the heap */
+        {"FHDB", 4, 1, 0, "group's members"},   /* another heap's block */
+        {"FHIB", 4, 0, 1, "group's members"},   /* another version */
+        {"OCHK", 0, 0, 'X', "no header goes on"},
+    };
+    static block b[100];
+    size_t n = find_blocks(b, 100);
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        cv_err err = {0};
+        uint8_t *found = memmem(whole, size, c[i].after, c[i].n ? c[i].n : 4);
+        assert_non_null(found);
+        size_t at = (size_t)(found - whole) + c[i].n + c[i].skip;
+        memcpy(work, whole, size);
+        assert_int_not_equal(work[at], c[i].value);
+        work[at] = c[i].value;
+        for (size_t k = 0; k < n; k++)
+            if (at >= b[k].at && at < b[k].at + b[k].n)
+                cv_put_le32(work + b[k].sum, sum_of(work, &b[k]));
+        put_file(work, size);
+        int rc = all_unverified(file, &err);
+        if (rc != CV_ERR_VERIFY || !strstr(err.text, c[i].says))
+            fail_msg("case %zu: %d %s", i, rc, err.text);
+    }
+}
+
+/* Equal contents give equal bytes: no header has times in it. */
+static void test_no_times(void **state)
+{
+    (void)state;
+    static block b[100];
+    size_t n = find_blocks(b, 100);
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(whole + b[i].at, "OHDR", 4) == 0)
+            assert_int_equal(whole[b[i].at + 5] & 0x20, 0);
+}
+
 /* "Four score..." is the vector of lookup3.c itself. */
 static void test_lookup3(void **state)
 {
@@ -212,52 +300,65 @@ static void test_lookup3(void **state)
 static void test_other_hdf5(void **state)
 {
     (void)state;
-    static const char *const script[] = {
-        "h5py.File(p, 'w').create_dataset('x', data=[1, 2])",
-        "h5py.File(p, 'w', libver='latest').create_dataset('x', data=[1, 2])",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; f['x'] = h5py.SoftLink('/y')",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; "
-        "f['x'] = h5py.ExternalLink('/etc/passwd', '/')",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; "
-        "f.create_dataset('x', data=range(99), chunks=(9,), compression=1)",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; f['x'] = 'text'",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; f['f2'] = numpy.zeros(3, 'f2')",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; f['be'] = numpy.zeros(3, '>f4')",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; "
-        "f.create_dataset('x', (9,), 'u1', external=[('/etc/passwd', 0, 9)])",
-        "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "
-        "f.attrs['format_version'] = 1; f['r'] = numpy.zeros((1,) * 5)",
+#define NEW                                                                    \
+    "f = h5py.File(p, 'w', libver=('v108', 'v108'), track_order=True); "       \
+    "f.attrs['format_version'] = 1; "
+    static const struct {
+        const char *script, *says;
+    } c[] = {
+        {"h5py.File(p, 'w').create_dataset('x', data=[1, 2])", "superblock"},
+        {"h5py.File(p, 'w', libver='latest')['x'] = [1, 2]", "superblock"},
+        {"h5py.File(p, 'w', userblock_size=512)['x'] = 1", "does not begin"},
+        {NEW, "content_digest"},
+        {NEW "f['x'] = h5py.SoftLink('/y')", "does not write"},
+        {NEW "f['x'] = h5py.ExternalLink('/etc/passwd', '/')",
+         "does not write"},
+        {NEW "f['a'] = 1; f['b'] = f['a']", "does not write"},
+        {NEW "f['x'] = numpy.dtype('f4')", "neither a group nor"},
+        {NEW "f.create_dataset('x', data=range(99), chunks=(9,))",
+         "does not write"},
+        {NEW "f.create_dataset('x', data=range(99), compression=1)",
+         "does not write"},
+        {NEW "f.create_dataset('x', (9,), 'u1', "
+             "external=[('/etc/passwd', 0, 9)])",
+         "does not write"},
+        {NEW "f['x'] = 'text'", "does not write"},
+        {NEW "f['x'] = numpy.zeros(3, 'f2')", "does not write"},
+        {NEW "f['x'] = numpy.zeros(3, '>f4')", "does not write"},
+        {NEW "f['x'] = numpy.zeros((1,) * 5)", "does not write"},
+        {NEW "f['x'] = numpy.zeros(3, numpy.dtype('u1,f8', align=True))",
+         "does not write"},
+        {NEW "f['x'] = numpy.zeros((2, 2), numpy.dtype('u1,f8'))",
+         "shape and size"},
+        {NEW "f.attrs['x'] = [1, 2, 3]", "does not write"},
+        {NEW "f.attrs['x'] = 'text'", "does not write"},
         /* One of ours, changed. */
-        "f = h5py.File(p, 'r+'); f['model/scale'][()] = 5",
-        "f = h5py.File(p, 'r+'); f.attrs['seed'] = 12",
-        "f = h5py.File(p, 'r+'); f['model'].attrs['note'] = 1.0",
-        "f = h5py.File(p, 'r+'); del f['model/scale']",
-        "f = h5py.File(p, 'r+'); f.move('job', 'jobs')",
-        "f = h5py.File(p, 'r+'); del f.attrs['content_digest']",
+        {"f = h5py.File(p, 'r+'); f['model/scale'][()] = 5", "match"},
+        {"f = h5py.File(p, 'r+'); f.attrs['seed'] = 12", "match"},
+        {"f = h5py.File(p, 'r+'); f['model'].attrs['note'] = 1.0", "match"},
+        {"f = h5py.File(p, 'r+'); del f['model/scale']", "match"},
+        {"f = h5py.File(p, 'r+'); f.move('job', 'jobs')", "match"},
+        {"f = h5py.File(p, 'r+'); del f.attrs['content_digest']",
+         "content_digest"},
     };
+#undef NEW
     if (system("/usr/bin/python3 -c 'import h5py' 2>/dev/null") != 0) {
         print_message("no h5py: skipped\n");
         skip();
     }
-    for (size_t i = 0; i < sizeof script / sizeof *script; i++) {
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         cv_err err = {0};
         cv_h5_reader *r = NULL;
         put_file(whole, size);
         char *command = cv_asprintf("/usr/bin/python3 -c \"import h5py, numpy;"
                                     "p = '%s'; %s\"",
-                                    file, script[i]);
+                                    file, c[i].script);
         assert_int_equal(system(command), 0);
         free(command);
         int rc = cv_h5_open(file, 1, &r, &err);
-        if (rc != CV_ERR_VERIFY || r || !strstr(err.text, "damaged"))
-            fail_msg("%s: %d %s", script[i], rc, err.text);
+        if (rc != CV_ERR_VERIFY || r || !strstr(err.text, "damaged") ||
+            !strstr(err.text, c[i].says))
+            fail_msg("%s: %d %s", c[i].script, rc, err.text);
         (void)all_unverified(file, &err);
     }
     put_file(whole, size);
@@ -266,9 +367,11 @@ static void test_other_hdf5(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lookup3),   cmocka_unit_test(test_flips),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_mended),    cmocka_unit_test(test_other_hdf5),
+        cmocka_unit_test(test_lookup3),    cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_truncated),  cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_mended),     cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_no_times),   cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_other_hdf5),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -195,13 +195,13 @@ static void test_bounds_are_never_exceeded(void **state)
     (void)state;
     test_job j;
     job_init(&j, "y");
-    declare_bounds(&j, "a", 0.1, 0.7);
-    cv_table *t = csv("a,y\n-1,0\n9,0\n0.4,0\n", &j);
+    declare_bounds(&j, "a", 0.7, 1.1); /* as floats both lie outside */
+    cv_table *t = csv("a,y\n-1,0\n9,0\n0.9,0\n", &j);
     cv_schema *s = must_schema(t, &j, 0);
     cv_design *d = must_encode(t, s);
     for (int i = 0; i < 3; i++)
-        assert_true(cell(d, i, 0) >= 0.1 && cell(d, i, 0) <= 0.7);
-    assert_true(cell(d, 0, 0) < 0.1 + 1e-7 && cell(d, 1, 0) > 0.7 - 1e-6);
+        assert_true(cell(d, i, 0) >= 0.7 && cell(d, i, 0) <= 1.1);
+    assert_true(cell(d, 0, 0) < 0.7 + 1e-6 && cell(d, 1, 0) > 1.1 - 1e-6);
     cv_design_destroy(&d);
     cv_schema_destroy(&s);
 }
@@ -391,12 +391,15 @@ static void test_schema_errors(void **state)
     static const struct {
         const char *target, *feature;
         cv_feature_type type;
-        const char *text;
+        const char *text, *site;
     } cases[] = {
-        {"age", "height", CV_FEATURE_NUMBER, "feature 'height' is not a col"},
-        {"age", "wieght", CV_FEATURE_NUMBER, "did you mean 'weight'"},
-        {"aeg", "weight", CV_FEATURE_NUMBER, "target 'aeg' is not a col"},
-        {"age", "sex", CV_FEATURE_NUMBER, "'sex': declared number"}};
+        {"age", "height", CV_FEATURE_NUMBER, "feature 'height' is not a col",
+         NULL},
+        {"age", "wieght", CV_FEATURE_NUMBER, "feature 'wieght' is not a col",
+         "did you mean 'weight'"},
+        {"aeg", "weight", CV_FEATURE_NUMBER, "target 'aeg' is not a col",
+         "did you mean 'age'"},
+        {"age", "sex", CV_FEATURE_NUMBER, "'sex': declared number", NULL}};
     test_job as_category;
     job_init(&as_category, "age");
     declare(&as_category, "sex", CV_FEATURE_CATEGORY);
@@ -408,8 +411,10 @@ static void test_schema_errors(void **state)
         job_init(&j, cases[i].target);
         declare(&j, cases[i].feature, cases[i].type);
         assert_input_error(cv_schema_of_table(t, &j.job, 0, &s, &err), &err,
-                           cases[i].text, NULL);
+                           cases[i].text, cases[i].site);
         assert_null(s);
+        /* without a header, the nearest name is somebody's value */
+        assert_null(strstr(err.text, "did you"));
     }
     cv_table_destroy(&t);
     test_job j;

@@ -176,6 +176,33 @@ static void test_plain(void **state)
     }
 }
 
+static void test_separators(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *first;
+        int n_cols;
+    } cases[] = {
+        {"a,b;c\n1,2\n", "a", 2},         {"a;b,c;d\n1;2;3\n", "a", 3},
+        {"a\tb,c\td\n1\t2\t3\n", "a", 3}, {"\"a;;;\",b\n1,2\n", "a;;;", 2},
+        {"a b\n1\n2;3\n", NULL, 0},       {"a b\n1\n2\n", "a b", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cv_table *t;
+        cv_err err = {0};
+        int rc = parse(cases[i].text, strlen(cases[i].text), NULL, NULL, 0,
+                       NULL, &t, &err);
+        if (!cases[i].first) {
+            assert_input_error(rc, &err, "column 1: expected a number",
+                               "line 3, column 'a b'");
+            continue;
+        }
+        assert_int_equal(rc, 0);
+        assert_int_equal(t->n_cols, cases[i].n_cols);
+        assert_string_equal(t->cols[0].name, cases[i].first);
+        cv_table_destroy(&t);
+    }
+}
+
 static void test_quotes(void **state)
 {
     (void)state;
@@ -301,7 +328,11 @@ static void test_errors(void **state)
         {"a,b\n\n\n", "no rows", NULL},
         {"a,,c\n1,2,3\n", "column 2 has no name", NULL},
         {"\"\",a\n1,2\n", "column 1 has no name", NULL},
-        {"a,b,a\n1,2,3\n", "'a' is there twice", NULL},
+        {"a,b,a\n1,2,3\n", "column 3 has a name that is there twice",
+         "column 'a'"},
+        {"secret,7,secret\n1,2,3\n", "column 3 has a name", "secret"},
+        {"7,secret,9\n1,2,3\n4,x,5\n", "column 2: expected a number",
+         "column 'secret': 'x'"},
         {"a,b\xff\n1,2\n", "not UTF-8", NULL},
         {"a,b\x01\n1,2\n", "control character", NULL},
         {"a,b\n1,2\n1,2,3\n", "expected 2 fields", "line 3 has 3 fields"},
@@ -321,10 +352,12 @@ static void test_errors(void **state)
         {"\xff\xfe"
          "a",
          "UTF-16", NULL}};
+    /* Only where a known name is in the first line may others see its names. */
+    cv_feature known = {.name = "b", .type = CV_FEATURE_NUMBER};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cv_table *t;
         cv_err err = {0};
-        int rc = parse(cases[i].text, strlen(cases[i].text), NULL, NULL, 0,
+        int rc = parse(cases[i].text, strlen(cases[i].text), NULL, &known, 1,
                        NULL, &t, &err);
         assert_input_error(rc, &err, cases[i].message, cases[i].site);
         assert_null(t);
@@ -472,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_numbers_in_long_fields),
         cmocka_unit_test(test_what_is_no_number),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_separators),
         cmocka_unit_test(test_quotes),
         cmocka_unit_test(test_categories),
         cmocka_unit_test(test_declared_levels),
