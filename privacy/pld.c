@@ -117,6 +117,23 @@ static double chernoff_delta(cv_loss_parts *p, double epsilon, double *lambda)
 
 /* ---- one direction ------------------------------------------------------ */
 
+/* The simple bound on delta at epsilon without what is too rare to matter for
+ * such a delta, which we do not know yet: each round may lower it. */
+static double delta_within(side *s, double epsilon)
+{
+    cv_loss_parts within = s->parts;
+    double d = chernoff_delta(&s->parts, epsilon, NULL);
+    within.limit = 1e15;
+    for (int i = 0; i < 25 && d > SMALLEST_DELTA; i++) {
+        within.reach = cv_loss_reach(&s->parts, d);
+        double next = fmax(chernoff_delta(&within, epsilon, NULL), 1e-8 * d);
+        if (next > 0.1 * d)
+            break;
+        d = next;
+    }
+    return d;
+}
+
 /* Where the simple bound puts the point, then where the last pass puts it.
  * Within reach the bound comes close; without that limit a few losses that are
  * too rare to matter may rule it. */
@@ -126,8 +143,7 @@ static void guess(const cv_pld *p, side *s, cv_loss_parts *within)
     double before = at->saddle;
     if (s->passes == 0) {
         at->epsilon = p->epsilon;
-        at->delta = p->at_epsilon ? chernoff_delta(&s->parts, p->epsilon, NULL)
-                                  : p->delta;
+        at->delta = p->at_epsilon ? delta_within(s, p->epsilon) : p->delta;
     } else if (p->at_epsilon) {
         at->delta = fmin(at->delta, cv_loss_sum_delta(&s->sum, at->epsilon));
     } else {

@@ -17,17 +17,30 @@ const char *cv_blas_core(void)
     return openblas_get_corename();
 }
 
+/* A positive number in the environment, or otherwise. */
+static int from_env(const char *name, int otherwise)
+{
+    int64_t n;
+    const char *text = getenv(name);
+    if (!text || cv_parse_i64(&n, text) || n < 1 || n > INT_MAX)
+        return otherwise;
+    return (int)n;
+}
+
 static int allowed_cpus(void)
 {
     /* The mask of a machine with more than 1024 processors does not fit. */
     cpu_set_t mask;
-    int n = sched_getaffinity(0, sizeof mask, &mask) == 0
-                ? CPU_COUNT(&mask)
-                : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t slurm;
-    const char *text = getenv("SLURM_CPUS_PER_TASK");
-    if (text && cv_parse_i64(&slurm, text) == 0 && slurm > 0 && slurm < n)
-        n = (int)slurm;
+    int all = (int)sysconf(_SC_NPROCESSORS_ONLN), n = all;
+    if (sched_getaffinity(0, sizeof mask, &mask) == 0)
+        n = CPU_COUNT(&mask);
+    /* Not bound: the other ranks of this node (Open MPI, MPICH) see the same
+     * processors. */
+    if (n == all)
+        n /= from_env("OMPI_COMM_WORLD_LOCAL_SIZE",
+                      from_env("MPI_LOCALNRANKS", 1));
+    int slurm = from_env("SLURM_CPUS_PER_TASK", INT_MAX);
+    n = slurm < n ? slurm : n;
     return n > 0 ? n : 1;
 }
 

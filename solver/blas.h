@@ -12,8 +12,9 @@ const char *cv_blas_core(void);
 
 /** Let BLAS and cv_gemm use up to `asked` threads.
  *
- *  Never more than the affinity mask and SLURM_CPUS_PER_TASK allow: ranks that
- *  share a node must not fight for cores.
+ *  Never more than the affinity mask and SLURM_CPUS_PER_TASK allow, nor more
+ *  than this rank's share where ranks of a node are not bound to cores: threads
+ *  that fight for a core wait for each other at every product.
  *  Returns: the number granted, >= 1. Until the first call it is 1.
  */
 int cv_blas_set_threads(int asked);

@@ -82,7 +82,7 @@ for name in "$@"; do
 done
 
 echo
-awk -F '\t' 'BEGIN { f = "%-52s %12s  %-28s %6s  %s\n"
+awk -F '\t' 'BEGIN { f = "%-58s %12s  %-28s %6s  %s\n"
         printf f, "what", "measured", "limit or peer", "ratio", "reached" }
     { printf f, $2, $3, $4, $5, $6 }' "$out/rows"
 exit $failed

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -207,6 +208,8 @@ static void test_pack_size(void **state)
 static void test_threads(void **state)
 {
     (void)state;
+    unsetenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    unsetenv("MPI_LOCALNRANKS");
     assert_int_equal(cv_blas_set_threads(0), 1);
     assert_int_equal(cv_blas_set_threads(-3), 1);
     setenv("SLURM_CPUS_PER_TASK", "1", 1);
@@ -215,6 +218,14 @@ static void test_threads(void **state)
     int most = cv_blas_set_threads(1000000);
     assert_true(most >= 1 && most < 1000000);
     assert_int_equal(cv_blas_threads(), most);
+    setenv("SLURM_CPUS_PER_TASK", "99999999999999999999", 1);
+    assert_int_equal(cv_blas_set_threads(1000000), most);
+    /* Not bound to some of the processors: shared with other ranks. */
+    if (most == sysconf(_SC_NPROCESSORS_ONLN)) {
+        setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "100000", 1);
+        assert_int_equal(cv_blas_set_threads(1000000), 1);
+        unsetenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    }
     unsetenv("SLURM_CPUS_PER_TASK");
     cv_blas_set_threads(1);
 }
