@@ -40,6 +40,24 @@ static int64_t read_digits(const char *s)
     return v;
 }
 
+/* A killed process whose parent does not look after it stays a zombie: that is
+ * dead as well. */
+static int has_ended(pid_t pid)
+{
+    char name[32], text[512];
+    if (kill(pid, 0) != 0)
+        return errno == ESRCH;
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(name, "r");
+    if (!f)
+        return 0;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    const char *state = strrchr(text, ')'); /* "pid (name) state ..." */
+    return state && (state[2] == 'Z' || state[2] == 'X');
+}
+
 /* Is ".tmp.PID" at s, of a process that has ended or of this one? */
 static int is_stale(const char *s)
 {
@@ -48,7 +66,7 @@ static int is_stale(const char *s)
     int64_t pid = read_digits(s + strlen(TMP));
     if (pid <= 0 || pid > INT32_MAX)
         return 0;
-    return pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+    return pid == getpid() || has_ended((pid_t)pid);
 }
 
 /* Number of "<stem>-NNNNNN.h5<rest>", -1 if name is not that. */

@@ -28,19 +28,34 @@ typedef struct {
     cv_err damage; /* of the newest of them */
 } candidates;
 
+/* Read and written again, for an older program may have written it. */
+static int same_schema(const cv_schema *ours, const char *saved)
+{
+    cv_schema *schema = NULL;
+    cv_err ignored;
+    if (cv_schema_from_text(saved, &schema, &ignored) != 0)
+        return 0;
+    char *a = cv_schema_to_text(schema), *b = cv_schema_to_text(ours);
+    int same = strcmp(a, b) == 0;
+    free(a);
+    free(b);
+    cv_schema_destroy(&schema);
+    return same;
+}
+
 /* Were the silos' data what they are now? Columns, levels and pooled numbers
  * stand in the schema, row counts in the weights. */
 static int check_data(const cv_run *run, cv_h5_reader *r, const char *path,
                       cv_err *err)
 {
     size_t n = (size_t)run->fed.n_silos;
-    char *schema = NULL, *ours = cv_schema_to_text(run->schema);
+    char *schema = NULL;
     double *share = CV_NEW(n, double);
     int rc = cv_h5_get_string(r, "/data/schema", &schema, err);
     if (!rc)
         rc = cv_h5_get_column(r, "/silos", "share", CV_H5_F64, share,
                               run->fed.n_silos, err);
-    if (!rc && (strcmp(schema, ours) != 0 ||
+    if (!rc && (!same_schema(run->schema, schema) ||
                 memcmp(share, run->weight, n * sizeof *share) != 0))
         rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
                         "the silos' data have changed since this checkpoint "
@@ -48,7 +63,6 @@ static int check_data(const cv_run *run, cv_h5_reader *r, const char *path,
                         "put the old data back, or start a new run in another "
                         "folder with --out");
     free(schema);
-    free(ours);
     free(share);
     return rc;
 }

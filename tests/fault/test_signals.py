@@ -80,10 +80,8 @@ def usr1_during_the_last_round_or_later_is_too_late(folder):
     reference = prepare(folder)
     out = os.path.join(folder, "run")
     p = launch(folder, out, 0, "-q")
-    while p.poll() is None:
-        wait_until(p, lambda: rounds_since(out, 0) >= ROUNDS)
+    if wait_until(p, lambda: rounds_since(out, 0) >= ROUNDS):
         p.send_signal(signal.SIGUSR1)
-        break
     r = finish(p)
     # After MPI_Finalize the default action may still end the process.
     assert r.code in (0, -signal.SIGUSR1), (r.code, r.err)
