@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/hash.h"
 #include "core/mem.h"
 
 static int fail(cv_err *err, int code, const char *path, const char *what)
@@ -229,6 +230,24 @@ int cv_fs_exists(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0;
+}
+
+int cv_fs_fingerprint(const char *path, struct cv_sha256 *h, cv_err *err)
+{
+    enum { PIECE = 1 << 20 };
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return fail(err, open_code(), path, "cannot open");
+    char *buf = cv_calloc(PIECE, 1);
+    size_t n;
+    while ((n = fread(buf, 1, PIECE, f)) > 0) {
+        uint64_t sum = cv_checksum64(buf, n);
+        cv_sha256_add(h, &sum, sizeof sum);
+    }
+    int rc = ferror(f) ? fail(err, CV_ERR_ENV, path, "cannot read") : 0;
+    fclose(f);
+    free(buf);
+    return rc;
 }
 
 char *cv_fs_join(const char *dir, const char *name)

@@ -38,6 +38,11 @@ int cv_fs_mkdir(const char *path, int mode, cv_err *err);
 
 int cv_fs_exists(const char *path);
 
+/** Add a file's length and content to a running SHA-256 of fingerprints (fast
+ *  checksums of its megabytes): do two nodes hold the same file? */
+struct cv_sha256;
+int cv_fs_fingerprint(const char *path, struct cv_sha256 *h, cv_err *err);
+
 /** dir + "/" + name, malloc'd. An absolute name is returned as it is; dir ""
  *  or NULL means the working directory. */
 char *cv_fs_join(const char *dir, const char *name);

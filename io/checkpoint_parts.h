@@ -8,15 +8,21 @@
  *  attribute is empty for an array; type is f32, f64, i32, i64, u8, sN (text in
  *  N bytes, padded with zeros) or {name:type,...} for a table; shape is e.g.
  *  (784,200) or () for one value.  The item /@content_digest itself is left
- *  out.  tests/io/test_checkpoint.c recomputes it with h5py and hashlib.
+ *  out.  tests/io/test_checkpoint_h5py.c recomputes it.
  *
- *  Measured for 10^7 float32 (40 MB; Zen 3, ext4; write() + fsync of the same
- *  bytes 25.7 ms): contiguous without a checksum 27 ms; Fletcher-32 filter 38
- *  to 46 ms with 1 MB chunks, 49 to 59 ms with 64 kB, 92 ms with 4 MB;
- *  contiguous + SHA-256 (24 ms) after the write 50 ms, after writeback was
- *  started 35 ms, in a thread beside the write 26 to 28 ms.  So: contiguous
- *  and SHA-256 in a thread.  It also leaves no chunk B-tree, which HDF5 1.8
- *  files do not checksum.
+ *  Why so: measured for 10^7 float32 (40 MB; 2 cores Zen 3, ext4, best of 9),
+ *  with write() + fsync of the same bytes at 25.7 ms:
+ *
+ *      contiguous, no checksum                                      27 ms
+ *      Fletcher-32 filter, chunks of 64 kB / 1 MB / 4 MB            54, 42, 92
+ *      contiguous + SHA-256 (24 ms) after the write                 50
+ *        the same, writeback asked for before hashing               35
+ *        hashed by a thread beside one large write                  27 to 36
+ *        in blocks by all threads, written in slices (this)         25 to 30
+ *
+ *  Fletcher-32 would need chunks, and the B-tree that finds them has no
+ *  checksum in files for HDF5 1.8.  `sha256-of-the-raw-bytes` is by blocks for
+ *  that reason, see cv_h5_hash_start.
  */
 #ifndef COVEY_IO_CHECKPOINT_PARTS_H
 #define COVEY_IO_CHECKPOINT_PARTS_H

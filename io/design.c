@@ -1,6 +1,7 @@
 #include "io/design.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,11 +39,12 @@ static int fail(encoder *e, const char *name, const char *what)
                       what);
 }
 
-static int fail_row(encoder *e, const char *name, const char *what, int64_t row,
-                    float v)
+static int fail_row(encoder *e, const char *name, const char *what, int64_t row)
 {
+    char where[40];
     fail(e, name, what);
-    return cv_err_site(e->err, "row %lld: %.9g", (long long)row + 1, (double)v);
+    cv_table_where(where, sizeof where, e->table, row);
+    return cv_err_site(e->err, "%s", where);
 }
 
 /* Rounded towards the inside, so that no float is out of the double bounds. */
@@ -150,6 +152,31 @@ static float value(const cv_table *t, int64_t row, int32_t col)
     return col < 0 ? t->y[row] : (float)cv_table_value(t, row, col);
 }
 
+/* The agreed levels are known to all silos; the value is not. */
+static int unknown_level(encoder *e, const slot *s, int64_t row, float v)
+{
+    int is_target = s == &e->target;
+    const cv_feature *f =
+        is_target ? &e->schema->target : &e->schema->features[s - e->slots];
+    const cv_column *c =
+        s->col < 0 ? &e->table->target : &e->table->cols[s->col];
+    char list[320], what[420], where[40], number[32];
+    const char *text = number;
+    cv_names_list(list, sizeof list, (const char *const *)f->levels,
+                  (size_t)f->n_levels, 20);
+    snprintf(what, sizeof what, "%s: %s",
+             is_target ? "a label is not one of the agreed classes"
+                       : "a value is not one of the agreed levels",
+             list);
+    if (v >= 0.0f && v < (float)c->n_levels)
+        text = c->levels[(int)v];
+    else
+        snprintf(number, sizeof number, "%.9g", (double)v);
+    fail(e, s->name, what);
+    cv_table_where(where, sizeof where, e->table, row);
+    return cv_err_site(e->err, "%s: '%.60s'", where, text);
+}
+
 /* 0: *out is set; 1: missing; negative: error. */
 static int encode_level(encoder *e, const slot *s, int64_t row, int32_t *level)
 {
@@ -159,10 +186,7 @@ static int encode_level(encoder *e, const slot *s, int64_t row, int32_t *level)
     *level = cv_level_map_find(&s->map, v);
     if (*level >= 0)
         return 0;
-    return fail_row(e, s->name,
-                    s == &e->target ? "a label is not one of the agreed classes"
-                                    : "a value is not one of the agreed levels",
-                    row, v);
+    return unknown_level(e, s, row, v);
 }
 
 /* A value is missing: drop the row (1), or an error. */
@@ -171,8 +195,12 @@ static int missing(encoder *e, const slot *s, int64_t row)
     if (e->schema->missing != CV_MISSING_FAIL)
         return 1;
     return fail_row(e, s->name,
-                    "a value is missing, and the job says missing: fail", row,
-                    NAN);
+                    e->need_target
+                        ? "a value is missing; set data.missing to drop or "
+                          "mean (now fail)"
+                        : "a value is missing; the model was trained with "
+                          "missing: fail, so fill it in or leave the row out",
+                    row);
 }
 
 /* 0: y is set; 1: leave the row out; negative: error. */

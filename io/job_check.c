@@ -77,6 +77,12 @@ static int check_features(const checker *c)
                               "data.features: '%s' is the target (data.target);"
                               " a column cannot predict itself, leave it out",
                               name);
+        if (f->has_bounds && !(f->hi - f->lo <= 1e30))
+            return cv_err_set(c->err, CV_ERR_INPUT, job->file,
+                              feature_line(c, i),
+                              "data.features: '%s': expected bounds at most "
+                              "1e30 apart",
+                              name);
         if (bounds && f->type == CV_FEATURE_NUMBER && !f->has_bounds)
             return cv_err_set(c->err, CV_ERR_INPUT, job->file,
                               feature_line(c, i),
@@ -110,6 +116,15 @@ static int check_training(const checker *c)
                           "training.strategy '%s'; remove the key or change "
                           "training.strategy",
                           strategy);
+    if (job->training.local.learning_rate * proximal >= 1)
+        return wrong(c, "training.local.proximal",
+                     "expected learning_rate * proximal below 1, or the term "
+                     "overshoots; lower one of them");
+    double n = job->n_silos, drawn = job->training.participation * n;
+    if (drawn < job->training.min_silos - 1 + 1e-9)
+        return wrong(c, "training.min_silos",
+                     "participation draws fewer silos than min_silos in every "
+                     "round; raise participation or lower min_silos");
     return 0;
 }
 

@@ -108,7 +108,8 @@ static const cv_key rows[] = {
      .meaning = "key with which the silo signs"},
     {"silos[].ranks", CV_KEY_INT, SILO(ranks), .def = "1", WITHIN(1, 1000000),
      .meaning = "MPI ranks the silo would like"},
-    {"silos[].weight", CV_KEY_NUMBER, SILO(weight), .def = "1", ABOVE(0),
+    {"silos[].weight", CV_KEY_NUMBER, SILO(weight), .def = "1",
+     WITHIN(1e-9, 1e9),
      WHEN("training.weights", only_declared),
      .meaning = "weight of the silo in the sum"},
 

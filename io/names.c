@@ -8,6 +8,7 @@
 
 #include "core/err.h"
 #include "core/mem.h"
+#include "core/text.h"
 
 /* Length of the UTF-8 sequence at s (Unicode 15, table 3-7), 0 if there is
  * none within len bytes. */
@@ -207,4 +208,32 @@ void cv_level_of_number(char *out, size_t size, float v)
         if ((float)strtod(out, NULL) == v)
             return;
     }
+}
+
+void cv_names_list(char *out, size_t size, const char *const *names, size_t n,
+                   size_t most)
+{
+    enum { TAIL = 40 }; /* for what is left out */
+    size_t at = 0, i = 0;
+    snprintf(out, size, "none");
+    for (; i < n && i < most; i++) {
+        size_t len = strlen(names[i]);
+        if (at + len + 2 + TAIL > size)
+            break;
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "",
+                               names[i]);
+    }
+    if (i < n)
+        snprintf(out + at, size - at, "%s... (%zu in all)", i ? ", " : "", n);
+}
+
+void cv_names_hint(char *out, size_t size, const char *name,
+                   const char *const *names, size_t n)
+{
+    enum { MOST = 20 };
+    char list[320];
+    const char *near = cv_closest(name, names, n);
+    cv_names_list(list, sizeof list, names, n, MOST);
+    snprintf(out, size, "%s%s%scolumns: %s", near ? "did you mean '" : "",
+             near ? near : "", near ? "'? " : "", list);
 }

@@ -19,6 +19,14 @@ enum {
  *  Else what is wrong with it, to be read after "a name that ". */
 const char *cv_name_fault(const char *s, size_t len);
 
+/** "a, b, c, ... (12 in all)": at most `most` of n names, for a message; ends
+ *  sooner where `out` is full. "none" without any. */
+void cv_names_list(char *out, size_t size, const char *const *names, size_t n,
+                   size_t most);
+/** "did you mean 'x'? columns: a, b, c" for a name that is not among n names. */
+void cv_names_hint(char *out, size_t size, const char *name,
+                   const char *const *names, size_t n);
+
 /** A set of names that counts them in order of arrival. Start with {0}. */
 typedef struct {
     char **names; /* (n) owned, terminated */

@@ -149,6 +149,7 @@ static int levels_of_values(cv_feature *f, const source *s, cv_err *err)
 static int whole_classes(cv_feature *f, const source *s, cv_err *err)
 {
     double most = -1.0;
+    char where[40];
     for (int64_t i = 0; i < s->table->n_rows; i++) {
         double v = value(s, i);
         if (isnan(v))
@@ -157,9 +158,10 @@ static int whole_classes(cv_feature *f, const source *s, cv_err *err)
             cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                        "target '%s': expected classes 0, 1, 2, ... (below %d), "
                        "found another number; recode it, or declare it "
-                       "category",
+                       "category; for a number use model linear or poisson",
                        f->name, CV_CLASSES_MAX);
-            return cv_err_site(err, "row %lld: %.9g", (long long)i + 1, v);
+            cv_table_where(where, sizeof where, s->table, i);
+            return cv_err_site(err, "%s: %.9g", where, v);
         }
         most = v > most ? v : most;
     }
@@ -215,7 +217,7 @@ static int make_target(cv_schema *schema, const source *s,
     if (needs_classes == 0 && category)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "target '%s': this model needs a number, found a "
-                          "category",
+                          "category; for classes use logistic or softmax",
                           f->name);
     int whole = s->col < 0 && s->table->y_whole;
     if (needs_classes == 0 || (needs_classes == 2 && !category && !whole))
@@ -236,12 +238,12 @@ static int not_there(const cv_table *t, const char *what, const char *name,
         words[n++] = t->cols[j].name;
     if (t->target.name)
         words[n++] = t->target.name;
-    const char *near = cv_closest(name, words, n);
+    char hint[400];
+    cv_names_hint(hint, sizeof hint, name, words, n);
     cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                "%s '%s' is not a column of the data", what, name);
-    /* In a file without a header line, that column is somebody's value. */
-    if (near)
-        cv_err_site(err, "did you mean '%s'?", near);
+    /* In a file without a header line, the names are somebody's values. */
+    cv_err_site(err, "%s", hint);
     free((void *)words);
     return CV_ERR_INPUT;
 }

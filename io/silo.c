@@ -10,7 +10,9 @@
 
 #include "core/fs.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "io/keys.h"
+#include "io/names.h"
 
 /* "~/x" is not the home folder here, and would silently be a folder "~". */
 static int check_path(char *text)
@@ -131,28 +133,49 @@ static int is_yaml_name(const struct dirent *entry)
            (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
-/* Does the file at path belong to the silo called name? -1: it cannot be read
- * here, which is as it should be for another site's file. */
-static int belongs_to(const char *path, const char *name)
+/* The silo that the file at path is of; malloc'd, "" for a file of another
+ * kind. NULL: it cannot be read here, which is as it should be for another
+ * site's file. */
+static char *name_in(const char *path)
 {
     struct stat st;
     /* Opening a pipe would wait for a writer. */
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-        return -1;
+        return NULL;
     cv_yaml *tree = NULL;
     if (cv_yaml_load(path, &tree, NULL) != 0)
-        return -1;
+        return NULL;
     const cv_yaml *silo = cv_yaml_get(tree, "silo");
-    int is_it =
-        silo && silo->kind == CV_YAML_SCALAR && strcmp(silo->text, name) == 0;
+    char *name =
+        cv_strdup(silo && silo->kind == CV_YAML_SCALAR ? silo->text : "");
     cv_yaml_destroy(&tree);
-    return is_it;
+    return name;
+}
+
+/* Names alone travel: what else stands in the files stays there. */
+static int none_found(const char *dir, const char *name, cv_name_set *seen,
+                      int n_files, int unread, cv_err *err)
+{
+    char list[320], skipped[80] = "", near[200] = "";
+    const char *const *names = (const char *const *)seen->names;
+    const char *close = cv_closest(name, names, seen->n);
+    cv_names_list(list, sizeof list, names, seen->n, 8);
+    if (unread)
+        snprintf(skipped, sizeof skipped, "; %d of %d files could not be read",
+                 unread, n_files);
+    if (close)
+        snprintf(near, sizeof near, "; is '%.80s' a typing error?", close);
+    return cv_err_set(err, CV_ERR_INPUT, dir, 0,
+                      "expected a file *.yaml or *.yml with 'silo: %s'; "
+                      "found: %s%s%s",
+                      name, list, near, skipped);
 }
 
 int cv_silo_find(const char *dir, const char *name, char **path, cv_err *err)
 {
     struct dirent **entries = NULL;
     char *found = NULL;
+    cv_name_set seen = {0};
     int rc = 0, unread = 0;
     *path = NULL;
     int n = scandir(dir, &entries, is_yaml_name, alphasort);
@@ -162,29 +185,31 @@ int cv_silo_find(const char *dir, const char *name, char **path, cv_err *err)
                           strerror(errno));
     for (int i = 0; i < n && !rc; i++) {
         char *file = cv_fs_join(dir, entries[i]->d_name);
-        int match = belongs_to(file, name);
-        unread += match < 0;
-        if (match > 0 && found)
+        char *other = name_in(file);
+        int match = other && other[0] && strcmp(other, name) == 0;
+        unread += !other;
+        if (other && !match && cv_keys_check_name(other) == 0)
+            cv_name_set_add(&seen, other, strlen(other), NULL);
+        free(other);
+        if (match && found)
             rc = cv_err_set(err, CV_ERR_INPUT, dir, 0,
                             "expected one file with 'silo: %s', found two: %s "
                             "and %s; remove one",
                             name, base_name(found), base_name(file));
-        else if (match > 0) {
+        else if (match) {
             found = file;
             file = NULL;
         }
         free(file);
     }
     if (!rc && !found)
-        rc = cv_err_set(err, CV_ERR_INPUT, dir, 0,
-                        "expected a file *.yaml or *.yml with 'silo: %s', "
-                        "found none (%d files, %d of them could not be read)",
-                        name, n, unread);
+        rc = none_found(dir, name, &seen, n, unread, err);
     if (!rc) {
         *path = found;
         found = NULL;
     }
     free(found);
+    cv_name_set_free(&seen);
     for (int i = 0; i < n; i++)
         free(entries[i]);
     free(entries);

@@ -158,6 +158,7 @@ void cv_table_destroy(cv_table **table)
     free(t->cols);
     free(t->x);
     free(t->y);
+    free(t->lines);
     CV_FREE(*table);
 }
 
@@ -168,6 +169,12 @@ double cv_table_value(const cv_table *t, int64_t row, int32_t col)
         return (double)((const float *)t->x)[at];
     double v = ((const uint8_t *)t->x)[at];
     return t->cols[col].n_levels ? v : v * t->scale;
+}
+
+void cv_table_where(char *out, size_t size, const cv_table *t, int64_t row)
+{
+    snprintf(out, size, "%s %lld", t->lines ? "line" : "row",
+             (long long)(t->lines ? t->lines[row] : row + 1));
 }
 
 int32_t cv_table_find(const cv_table *t, const char *name)
@@ -274,13 +281,39 @@ int cv_table_read(const char *path, cv_format format, const char *file_role,
                   int n_features, const char *target, cv_table **table,
                   cv_err *err)
 {
+    return cv_table_read_for(CV_ADVISE_JOB, path, format, file_role, filter,
+                             features, n_features, target, table, err);
+}
+
+int cv_table_read_for(cv_advice advice, const char *path, cv_format format,
+                      const char *file_role, const cv_row_filter *filter,
+                      const cv_feature *features, int n_features,
+                      const char *target, cv_table **table, cv_err *err)
+{
     cv_source src = {.path = path,
+                     .advice = advice,
                      .role = file_role,
                      .target = target,
                      .filter = filter,
                      .features = features,
                      .n_features = n_features};
     return read_any(&src, format, table, err);
+}
+
+static int no_target(const cv_source *src, const cv_table *t, cv_err *err)
+{
+    const char **names = CV_NEW(t->n_cols + 1, const char *);
+    const char *target = src->target ? src->target : "";
+    char hint[390];
+    size_t n = 0;
+    for (int32_t j = 0; j < t->n_cols; j++)
+        names[n++] = t->cols[j].name;
+    if (t->target.name)
+        names[n++] = t->target.name;
+    cv_names_hint(hint, sizeof hint, target, names, n);
+    free((void *)names);
+    cv_source_fail(src, err, "target '%s' is not in the file", target);
+    return cv_source_site(src, err, "%s", hint);
 }
 
 int cv_table_read_target(const char *path, cv_format format,
@@ -297,8 +330,7 @@ int cv_table_read_target(const char *path, cv_format format,
     cv_table *t = NULL;
     int rc = read_any(&src, format, &t, err);
     if (!rc && !t->y)
-        rc = cv_source_fail(&src, err, "target '%s' is not in the file",
-                            target ? target : "");
+        rc = no_target(&src, t, err);
     if (!rc) {
         *n_rows = t->n_rows;
         *y = t->y;

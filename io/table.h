@@ -45,7 +45,16 @@ typedef struct {
     float *y;         /* (n_rows), or NULL: the target is a column of x */
     cv_column target; /* of y; name NULL if there is no y */
     int y_whole;      /* y was stored as integers: labels rather than values */
+    int64_t *lines;   /* CSV: (n_rows) line each row starts at; else NULL */
 } cv_table;
+
+/** Who can do something about a wrong value, for the messages. */
+typedef enum {
+    CV_ADVISE_JOB,    /* keys of the job */
+    CV_ADVISE_OPTION, /* options of `covey convert` */
+    CV_ADVISE_MODEL   /* nobody: a trained model is fixed; a file without its
+                       * target is no error */
+} cv_advice;
 
 /** What of a file a caller wants: all rows, or those with keep[i] != 0. */
 typedef struct {
@@ -71,7 +80,9 @@ typedef struct {
  *                texts by bytes
  *        target  target's name or NULL; a CSV target whose first value is not a
  *                number is read as a category. A target that is not in the file
- *                is no error here, but in cv_schema_of_table
+ *                is an error of cv_schema_of_table; with a filter under
+ *                CV_ADVISE_JOB, of a CSV file, one here: the columns that are
+ *                there would be gone by then
  *  Out:  *table  to be freed with cv_table_destroy; 0 rows if none was kept
  *  Errors: CV_ERR_INPUT for missing, empty, truncated or malformed files, ragged
  *        CSV lines, duplicate column names, infinities, row counts of x and y
@@ -82,6 +93,12 @@ int cv_table_read(const char *path, cv_format format, const char *file_role,
                   int n_features, const char *target, cv_table **table,
                   cv_err *err);
 
+/** The same, with messages for someone else than the writer of a job. */
+int cv_table_read_for(cv_advice advice, const char *path, cv_format format,
+                      const char *file_role, const cv_row_filter *filter,
+                      const cv_feature *features, int n_features,
+                      const char *target, cv_table **table, cv_err *err);
+
 /** Rows in the file, and the target column alone (n_rows floats; malloc'd), in
  *  order to partition a simulated data set without reading /x. Categories come
  *  as level numbers. */
@@ -89,6 +106,10 @@ int cv_table_read_target(const char *path, cv_format format,
                          const char *file_role, const char *target,
                          const cv_feature *features, int n_features,
                          int64_t *n_rows, float **y, cv_err *err);
+
+/** The names in the first line of a CSV file; (*n), each malloc'd. */
+int cv_table_csv_header(const char *path, const char *file_role, char ***names,
+                        size_t *n, cv_err *err);
 
 /** Guess the format of a file from its name and first bytes. */
 int cv_table_guess_format(const char *path, cv_format *format, cv_err *err);

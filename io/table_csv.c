@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,42 @@ static int fail_value(csv_reader *r, size_t col, const cv_csv_field *f,
     return cv_source_site(r->src, r->err, "line %lld, column '%s': '%.*s'",
                           (long long)f->line, name,
                           f->len < 60 ? (int)f->len : 60, f->text);
+}
+
+static int not_a_number(csv_reader *r, size_t col, const cv_csv_field *f)
+{
+    cv_advice advice = r->src->advice;
+    const char *shown = r->has_header || advice == CV_ADVISE_OPTION
+                            ? r->names.names[col]
+                            : "NAME";
+    char what[CV_NAME_MAX + 160];
+    if (advice == CV_ADVISE_MODEL)
+        snprintf(what, sizeof what,
+                 "expected a number as the model was trained with, found text");
+    else if (advice == CV_ADVISE_OPTION)
+        snprintf(what, sizeof what,
+                 "expected a number, found text: give --category %s", shown);
+    else
+        snprintf(what, sizeof what,
+                 "expected a number, found text; declare it in data.features: "
+                 "{name: %s, type: category}",
+                 shown);
+    return fail_value(r, col, f, what);
+}
+
+static int unknown_level(csv_reader *r, size_t col, const cv_csv_field *f)
+{
+    const cv_name_set *known = &r->cols[col].levels;
+    char list[320], what[400];
+    if (r->src->advice != CV_ADVISE_MODEL)
+        return fail_value(r, col, f,
+                          "a value is not one of the declared levels; add it "
+                          "to levels or correct the data");
+    cv_names_list(list, sizeof list, (const char *const *)known->names,
+                  known->n, 20);
+    snprintf(what, sizeof what,
+             "a value is not a level of the model; the model knows %s", list);
+    return fail_value(r, col, f, what);
 }
 
 /* What people feed a CSV reader that is not UTF-8 text. */
@@ -141,6 +178,16 @@ static int64_t most_rows(const csv_reader *r)
     return lines < fit ? lines : fit;
 }
 
+static int no_target(csv_reader *r)
+{
+    char hint[390];
+    cv_names_hint(hint, sizeof hint, r->src->target,
+                  (const char *const *)r->names.names, r->names.n);
+    cv_source_fail(r->src, r->err, "target '%s' is not in the file",
+                   r->src->target);
+    return cv_source_site(r->src, r->err, "%s", hint);
+}
+
 static int plan(csv_reader *r)
 {
     const cv_source *src = r->src;
@@ -158,6 +205,10 @@ static int plan(csv_reader *r)
         has_target |= r->cols[j].kind != SKIP && r->cols[j].to == TO_TARGET;
     }
     cv_name_set_free(&declared);
+    int wanted =
+        src->target_only || (src->filter && src->advice == CV_ADVISE_JOB);
+    if (src->target && !has_target && wanted)
+        return no_target(r);
     int64_t rows = most_rows(r);
     int rc = cv_source_room(src, rows, n_cols + 1, sizeof(float), r->err);
     if (rc)
@@ -171,6 +222,7 @@ static int plan(csv_reader *r)
     }
     r->capacity = rows;
     r->table = cv_table_alloc(rows, n_cols, CV_TYPE_F32);
+    r->table->lines = CV_NEW(rows, int64_t);
     if (has_target)
         r->table->y = CV_NEW(rows, float);
     return 0;
@@ -203,9 +255,7 @@ static int read_number(csv_reader *r, size_t col, const cv_csv_field *f,
         return 0;
     case -1:
         if (!is_missing(f->text, f->len))
-            return fail_value(r, col, f,
-                              "expected a number, found text; declare it "
-                              "category, or take the column out");
+            return not_a_number(r, col, f);
         *out = NAN;
         return 0;
     }
@@ -228,9 +278,7 @@ static int read_level(csv_reader *r, size_t col, const cv_csv_field *f,
         return 0;
     }
     if (c->fixed)
-        return fail_value(r, col, f,
-                          "a value is not one of the declared levels; add it "
-                          "to levels or correct the data");
+        return unknown_level(r, col, f);
     const char *fault = cv_name_fault(f->text, f->len);
     if (fault)
         return fail_value(r, col, f, fault);
@@ -262,6 +310,8 @@ static int read_row(csv_reader *r, int keep)
     cv_csv_field f = {0};
     int64_t line = r->csv.line;
     size_t n = r->names.n, j = 0;
+    if (keep)
+        t->lines[r->n_kept] = line;
     for (; !f.last; j++) {
         if (cv_csv_next(&r->csv, &f))
             return fail_at(r, f.line, r->csv.problem);
@@ -373,6 +423,32 @@ int cv_csv_parse(const cv_source *src, const char *text, size_t len,
     cv_name_set_free(&r.names);
     cv_table_destroy(&r.table);
     cv_csv_close(&r.csv);
+    return rc;
+}
+
+int cv_table_csv_header(const char *path, const char *file_role, char ***names,
+                        size_t *n, cv_err *err)
+{
+    cv_source src = {.path = path, .role = file_role};
+    csv_reader r = {.src = &src, .err = err};
+    char *text = NULL;
+    size_t len = 0;
+    *names = NULL;
+    *n = 0;
+    int rc = cv_source_load(&src, &text, &len, err);
+    if (!rc)
+        rc = check_encoding(&src, text, len, err);
+    if (!rc) {
+        cv_csv_open(&r.csv, text, len);
+        rc = read_header(&r);
+        cv_csv_close(&r.csv);
+    }
+    if (!rc) {
+        *n = r.names.n;
+        *names = cv_name_set_take(&r.names);
+    }
+    cv_name_set_free(&r.names);
+    free(text);
     return rc;
 }
 

@@ -432,6 +432,32 @@ static int read_values(h5_input *in)
     return rc ? rc : cv_table_check_values(in->src, in->table, in->err);
 }
 
+/* Most often `data.format` was forgotten. */
+static int not_hdf5(h5_input *in)
+{
+    uint8_t head[256];
+    const char *problem = in->f.problem, *found = NULL;
+    size_t n = in->f.size < 256 ? (size_t)in->f.size : 256, i = 0;
+    in->f.base = 0; /* where the search for a signature ended */
+    if (cv_h5in_pread(&in->f, 0, n, head) || n < 4)
+        return cv_source_fail(in->src, in->err,
+                              "expected an HDF5 file, found one that %s",
+                              problem);
+    while (i < n && (head[i] >= 0x20 || (head[i] >= '\t' && head[i] <= '\r')))
+        i++;
+    if (i == n)
+        found = "looks like text; for CSV set data.format: csv";
+    else if (head[0] == 0x1f && head[1] == 0x8b)
+        found = "is packed with gzip; unpack it, or for IDX set data.format: "
+                "idx";
+    else if (!head[0] && !head[1] && head[2] >= 8 && head[2] <= 14 &&
+             head[3] >= 1 && head[3] <= 4)
+        found = "looks like IDX; set data.format: idx";
+    return cv_source_fail(in->src, in->err,
+                          "expected an HDF5 file, found one that %s",
+                          found ? found : problem);
+}
+
 static int parse(const cv_source *src, int fd, const uint8_t *data,
                  int64_t size, cv_table **table, cv_err *err)
 {
@@ -439,8 +465,7 @@ static int parse(const cv_source *src, int fd, const uint8_t *data,
     int rc = 0;
     if (cv_h5in_open(&in.f, fd, data, size) ||
         cv_h5in_load(&in.f, (uint64_t)in.f.root, &in.root))
-        rc = cv_source_fail(
-            src, err, "expected an HDF5 file, found one that %s", in.f.problem);
+        rc = not_hdf5(&in);
     if (!rc)
         rc = open_x(&in);
     if (!rc)

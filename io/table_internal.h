@@ -15,6 +15,7 @@ typedef struct {
     const cv_row_filter *filter; /* or NULL */
     const cv_feature *features;
     int n_features;
+    cv_advice advice;
     int target_only; /* read no other column than the target */
 } cv_source;
 
@@ -52,6 +53,8 @@ int cv_table_check_values(const cv_source *src, const cv_table *table,
                           cv_err *err);
 /** x at (row, col) as a number; `scale` is applied unless it is a category. */
 double cv_table_value(const cv_table *table, int64_t row, int32_t col);
+/** "row 7" of the table or, where it was a CSV file, "line 8". */
+void cv_table_where(char *out, size_t size, const cv_table *table, int64_t row);
 /** Column of x of that name, or -1. Linear: for single look-ups. */
 int32_t cv_table_find(const cv_table *table, const char *name);
 

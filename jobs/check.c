@@ -33,10 +33,11 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     cv_table *table = NULL;
     cv_schema *schema = NULL;
     cv_design *d = NULL;
-    int rc = cv_table_read(path, job->data.format, role,
-                           &(cv_row_filter){NULL, 0, job->data.n_features > 0},
-                           job->data.features, job->data.n_features,
-                           job->data.target, &table, err);
+    int rc = cv_table_read(
+        path, job->data.format, role,
+        &(cv_row_filter){.declared_only = job->data.n_features > 0},
+        job->data.features, job->data.n_features, job->data.target, &table,
+        err);
     if (!rc)
         rc =
             cv_schema_of_table(table, job, cv_target_of_job(job), &schema, err);
@@ -141,6 +142,35 @@ static void print_silos(const cv_job *job)
     printf(job->n_silos > 8 ? ", ...\n" : "\n");
 }
 
+/* Levels as they will be used: a misspelled one is seen here. */
+static void print_levels(const char *what, const cv_feature *f)
+{
+    enum { SHOW = 12 };
+    printf("%-11s", what);
+    for (int i = 0; i < f->n_levels && i < SHOW; i++)
+        printf("%s %s", i ? "," : "", f->levels[i]);
+    printf(f->n_levels > SHOW ? ", ...\n" : "\n");
+}
+
+static void print_inputs(const cv_schema *s)
+{
+    enum { SHOW = 8 };
+    int numbers = 0;
+    char name[80];
+    for (int i = 0; i < s->n_features; i++)
+        if (s->features[i].type == CV_FEATURE_CATEGORY) {
+            snprintf(name, sizeof name, "  %s", s->features[i].name);
+            print_levels(name, &s->features[i]);
+        } else {
+            numbers++;
+        }
+    printf("  numbers  ");
+    for (int i = 0, shown = 0; i < s->n_features && shown < SHOW; i++)
+        if (s->features[i].type == CV_FEATURE_NUMBER)
+            printf("%s %s", shown++ ? "," : "", s->features[i].name);
+    printf(numbers > SHOW ? ", ... (%d)\n" : "\n", numbers);
+}
+
 static void print_data(const cv_job *job, const view *v)
 {
     char rows[32], test[32];
@@ -160,6 +190,9 @@ static void print_data(const cv_job *job, const view *v)
     if (job->simulate.test)
         printf("; %s test rows", test);
     printf("\n");
+    if (v->schema->target.n_levels)
+        print_levels("classes", &v->schema->target);
+    print_inputs(v->schema);
 }
 
 static void print_training(const cv_job *job)

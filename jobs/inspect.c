@@ -16,13 +16,24 @@ typedef struct {
     int64_t n_rounds, n_silos;
     char **col; /* names of the history's columns */
     size_t n_cols;
-    double *value; /* (n_cols, n_rounds) */
+    double *value;       /* (n_cols, n_rounds) */
+    size_t round, silos; /* columns that every history has */
     char **silo;
     double *share;
     int64_t *taken;
     int32_t *status;
     char *digest;
 } report;
+
+static int find_column(const report *r, const char *name, size_t *at)
+{
+    for (size_t c = 0; c < r->n_cols; c++)
+        if (strcmp(r->col[c], name) == 0) {
+            *at = c;
+            return 0;
+        }
+    return -1;
+}
 
 static int load_report(cv_h5_reader *file, report *r, cv_err *err)
 {
@@ -31,6 +42,10 @@ static int load_report(cv_h5_reader *file, report *r, cv_err *err)
         rc = cv_h5_table_columns(file, "/history", &r->col, &r->n_cols, err);
     if (rc)
         return rc;
+    if (find_column(r, "round", &r->round) ||
+        find_column(r, "silos", &r->silos))
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "/history has no column 'round' or 'silos'");
     r->value = CV_NEW(r->n_cols * (size_t)r->n_rounds, double);
     for (size_t c = 0; c < r->n_cols && !rc; c++)
         rc = cv_h5_get_column(file, "/history", r->col[c], CV_H5_F64,
@@ -211,7 +226,8 @@ static void print_history(const report *r)
         double seconds = 0.0;
         if (!shown(i, r->n_rounds))
             continue;
-        printf("%7.0f %6.0f", value_of(r, 0, i), value_of(r, 1, i));
+        printf("%7.6g %6.6g", value_of(r, r->round, i),
+               value_of(r, r->silos, i));
         for (size_t c = 0; c < r->n_cols; c++) {
             double v = value_of(r, c, i);
             if (is_metric(r->col[c]) && isnan(v))
@@ -223,6 +239,16 @@ static void print_history(const report *r)
         }
         printf(" %9.2f\n", seconds);
     }
+}
+
+static void print_omitted(const report *r)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < r->n_rounds; i++)
+        n += shown(i, r->n_rounds);
+    if (n < r->n_rounds)
+        printf("%lld of %lld rounds shown; --json has all\n", (long long)n,
+               (long long)r->n_rounds);
 }
 
 static void print_silos(const report *r)
@@ -261,6 +287,7 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
     } else if (!rc) {
         print_head(&s, &r);
         print_history(&r);
+        print_omitted(&r);
         print_silos(&r);
     }
     free_report(&r);

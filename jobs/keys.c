@@ -93,10 +93,9 @@ static int keys_new(const options *o, int n_args, char **args, cv_err *err)
         return rc;
     print_one(o, path, &address, &pubkey);
     fprintf(stderr,
-            "wrote %s; next: `key: %s` in silo.yaml, the public key in the "
-            "job\n(silos: public_key). Keep a copy of the file, and the pass "
-            "phrase elsewhere.\n",
-            path, path);
+            "wrote %s; the public key goes into the job (silos: public_key).\n"
+            "Keep a copy of the file, and the pass phrase elsewhere.\n",
+            path);
     return 0;
 }
 

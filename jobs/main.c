@@ -1,4 +1,5 @@
 /* covey: the one program; a subcommand a file. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,14 @@ static const command *find(const char *name, cv_err *err)
         if (strcmp(name, names[i]) == 0)
             return &commands[i];
     }
+#ifndef COVEY_WITH_MPI
+    if (strcmp(name, "run") == 0) {
+        cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                   "this covey was built without MPI (COVEY_MPI=OFF); "
+                   "build it with MPI to run jobs");
+        return NULL;
+    }
+#endif
     const char *near = cv_closest(name, names, N_COMMANDS);
     cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                "unknown command '%s'%s%s%s; see `covey --help`", name,
@@ -139,6 +148,9 @@ int main(int argc, char **argv)
     cv_err err = {0};
     opterr = 0; /* one message per failure, and it is ours */
     int rc = dispatch(argc, argv, &err);
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        rc = cv_err_set(&err, CV_ERR_ENV, NULL, 0,
+                        "cannot write to standard output: %s", strerror(errno));
     if (rc < 0 && err.text[0]) {
         char text[1100];
         cv_err_format(&err, text, sizeof text);

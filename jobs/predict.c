@@ -36,9 +36,10 @@ static int read_rows(const cv_saved *s, const char *path, int with_target,
     const char *target = s->schema->target.name;
     int rc = cv_table_guess_format(path, &format, err);
     if (!rc)
-        rc = cv_table_read(path, format, "data", &(cv_row_filter){NULL, 0, 1},
-                           s->schema->features, s->schema->n_features, target,
-                           &table, err);
+        rc = cv_table_read_for(CV_ADVISE_MODEL, path, format, "data",
+                               &(cv_row_filter){.declared_only = 1},
+                               s->schema->features, s->schema->n_features,
+                               target, &table, err);
     if (!rc && (!with_target || holds_column(table, target)))
         rc = cv_design_encode(&table, s->schema, with_target, design, err);
     cv_table_destroy(&table);

@@ -22,7 +22,8 @@ typedef struct {
     cv_table **table;  /* (n) */
     int32_t **silo_of; /* (n) hosted silo of each row, NULL: all of one */
     int n;
-    cv_table *test; /* simulate.test */
+    cv_table *test;     /* simulate.test */
+    uint8_t digest[32]; /* of the files of a simulated run */
 } sources;
 
 static void sources_free(sources *src)
@@ -34,6 +35,20 @@ static void sources_free(sources *src)
     free(src->table);
     free(src->silo_of);
     cv_table_destroy(&src->test);
+}
+
+/* Simulated silos: every rank deals out the rows itself, so all must read the
+ * same files. */
+static int check_copies_all(const cv_run *run, const sources *src, cv_err *err)
+{
+    int differs = cv_same_digest_all(run->fed.world, src->digest);
+    if (!differs)
+        return 0;
+    return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
+                      "rank %d reads another copy of simulate.source or "
+                      "simulate.test than rank 0; give all nodes the same "
+                      "files",
+                      differs - 1);
 }
 
 static char *beside_job(const cv_job *job, const char *path)
@@ -53,6 +68,7 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     char *path = beside_job(job, job->simulate.source);
     run->hosted[0].data = path;
     char *test = NULL;
+    cv_sha256 *h = cv_sha256_create();
     float *y = NULL;
     int32_t *silo_of = NULL;
     uint8_t *keep = NULL;
@@ -73,10 +89,13 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
         if (keep[i])
             silo_of[kept++] = s;
     }
-    rc = cv_table_read(path, job->data.format, "simulate.source",
-                       &(cv_row_filter){keep, n, job->data.n_features > 0},
-                       job->data.features, job->data.n_features,
-                       job->data.target, &src->table[0], err);
+    rc = cv_table_read(
+        path, job->data.format, "simulate.source",
+        &(cv_row_filter){.keep = keep,
+                         .n_rows = n,
+                         .declared_only = job->data.n_features > 0},
+        job->data.features, job->data.n_features, job->data.target,
+        &src->table[0], err);
     if (rc)
         goto out;
     CV_CHECK(src->table[0]->n_rows == kept);
@@ -84,12 +103,20 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     silo_of = NULL;
     if (job->simulate.test) {
         test = beside_job(job, job->simulate.test);
-        rc = cv_table_read(test, job->data.format, "simulate.test",
-                           &(cv_row_filter){NULL, 0, job->data.n_features > 0},
-                           job->data.features, job->data.n_features,
-                           job->data.target, &src->test, err);
+        rc = cv_table_read(
+            test, job->data.format, "simulate.test",
+            &(cv_row_filter){.declared_only = job->data.n_features > 0},
+            job->data.features, job->data.n_features, job->data.target,
+            &src->test, err);
     }
+    if (!rc)
+        rc = cv_fs_fingerprint(path, h, err);
+    if (!rc && test)
+        rc = cv_fs_fingerprint(test, h, err);
+    if (!rc)
+        cv_sha256_end(h, src->digest);
 out:
+    cv_sha256_destroy(&h);
     free(test);
     free(y);
     free(silo_of);
@@ -289,6 +316,23 @@ static void split_rows(const cv_run *run, const cv_design *d,
     }
 }
 
+/* A count cannot be negative: the likelihood would have no lower end. */
+static int check_counts(const cv_run *run, const cv_design *d, cv_err *err)
+{
+    if (strcmp(run->job->model.kind, "poisson") != 0)
+        return 0;
+    for (int64_t i = 0; i < d->n_rows; i++)
+        if (!(d->y[i] >= 0.0f)) {
+            cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                       "target '%s': model poisson expects counts of 0 and "
+                       "more, found a negative number",
+                       run->schema->target.name);
+            return cv_err_site(err, "row %lld: %g", (long long)d->kept[i] + 1,
+                               (double)d->y[i]);
+        }
+    return 0;
+}
+
 /* Cut an encoded table into silos, each with training rows first. */
 static void deal_rows(cv_run *run, cv_design *d, const int32_t *silo_of,
                       int only, cv_rows *rows)
@@ -343,6 +387,8 @@ static int encode_test(cv_run *run, sources *src, double scales[2], cv_err *err)
 {
     cv_design *d = NULL;
     int rc = cv_design_encode(&src->test, run->schema, 1, &d, err);
+    if (!rc)
+        rc = check_counts(run, d, err);
     if (!rc) {
         cv_rows *rows = &run->rows[src->n];
         note_scale(scales, d);
@@ -370,6 +416,8 @@ static int encode_rows(cv_run *run, sources *src, double scales[2], cv_err *err)
     for (int i = 0; i < src->n && !rc; i++) {
         cv_design *d = NULL;
         rc = cv_design_encode(&src->table[i], run->schema, 1, &d, err);
+        if (!rc)
+            rc = check_counts(run, d, err);
         if (!rc) {
             note_scale(scales, d);
             deal_rows(run, d, src->silo_of[i], i, &run->rows[i]);
@@ -472,6 +520,8 @@ int cv_prepare_all(cv_run *run, cv_err *err)
     }
     rc = read_sources(run, &src, err);
     rc = agree_schema_all(run, &src, rc, err); /* agrees on rc first */
+    if (!rc)
+        rc = check_copies_all(run, &src, err); /* the same on all ranks */
     if (rc)
         goto out;
     rc = encode_rows(run, &src, scales, err);

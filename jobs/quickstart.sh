@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 echo "== packages"
 sh jobs/packages.sh build data
 
-echo "== build"
+echo "== build (one to three minutes)"
 cmake -S . -B build >build.log 2>&1 || { cat build.log >&2; exit 1; }
 cmake --build build -j "$(nproc)" --target covey >>build.log 2>&1 ||
     { tail -n 40 build.log >&2; exit 1; }
@@ -29,13 +29,23 @@ cp jobs/quickstart.yaml "$work/job.yaml"
 $covey check "$work/job.yaml"
 
 echo "== train"
-done_rounds=$($covey inspect RUN --json 2>/dev/null |
+# This script's own run only: RUN may hold another one.
+run=$work/RUN
+rounds=$($covey inspect "$run" --json 2>/dev/null |
     sed -n 's/.*"round": \([0-9]*\), "rounds": \([0-9]*\).*/\1 \2/p' || true)
-case $done_rounds in
-"") ;;
-*) [ "${done_rounds% *}" -lt "${done_rounds#* }" ] || rm -rf RUN ;;
-esac
-mpirun -n 4 $covey run "$work/job.yaml" --out RUN --resume
+if [ -n "$rounds" ] && [ "${rounds% *}" -ge "${rounds#* }" ]; then
+    echo "a finished run is there; training anew"
+    rm -rf "$run"
+fi
+mpirun -n 4 $covey run "$work/job.yaml" --out "$run" --resume
+# RUN: the newest quickstart, under a short name, unless it is something else.
+if [ -L RUN ] || [ ! -e RUN ]; then
+    ln -sfn "$run" RUN
+else
+    echo "RUN holds something else and was left alone; the result is in $run"
+fi
 
 echo "== result"
-$covey inspect RUN/run.h5
+$covey inspect "$run"
+echo
+echo "next: a job of your own, README section 'A first job of your own'"

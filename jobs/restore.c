@@ -1,5 +1,6 @@
 /* How a run finds its way back: the newest round that is whole in RUN, and of
  * which every silo still has its own part. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "jobs/state.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
+#include "privacy/quantise.h"
 
 /* ---- what RUN holds ------------------------------------------------------ */
 
@@ -288,6 +290,25 @@ static int load_history(cv_h5_reader *r, cv_run *run, cv_err *err)
 }
 
 /* The root's part of the state, from one checkpoint. */
+/* A file with valid checksums may still come from a hostile hand. */
+static int check_loaded(const cv_run *run, const char *path, cv_err *err)
+{
+    int ok = isfinite(cv_max_abs(run->w, run->n));
+    for (int k = 0; k < CV_MAX_PAYLOAD; k++)
+        ok &= run->exponent[k] == CV_NO_EXPONENT ||
+              (run->exponent[k] > -1200 && run->exponent[k] < 1200);
+    for (int i = 0; i < run->fed.n_silos; i++)
+        ok &= run->taken[i] >= 0 && run->taken[i] <= run->round &&
+              run->status[i] >= CV_SILO_NOT_DRAWN &&
+              run->status[i] <= CV_SILO_FEW_ROWS;
+    for (int k = 0; k < run->strategy->n_server; k++)
+        ok &= isfinite(cv_max_abs(run->server_state[k], run->n));
+    if (ok)
+        return 0;
+    return cv_err_set(err, CV_ERR_VERIFY, path, 0,
+                      "holds values that no run of Covey can have saved");
+}
+
 static int load_run(cv_run *run, const char *path, cv_err *err)
 {
     cv_h5_reader *r = NULL;
@@ -311,6 +332,8 @@ static int load_run(cv_run *run, const char *path, cv_err *err)
                               run->fed.n_silos, err);
     if (!rc)
         rc = load_history(r, run, err);
+    if (!rc)
+        rc = check_loaded(run, path, err);
     cv_h5_close(&r);
     return rc;
 }

@@ -96,8 +96,8 @@ static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
                    run->n);
     if (st->n_payload > 1)
         report[R_TOP1] = (double)cv_max_abs(run->payload[1], run->n) * p;
-    int finite =
-        r.finite && isfinite(report[R_TOP0]) && isfinite(report[R_TOP1]);
+    int finite = r.finite && scale > 0.0 && isfinite(report[R_TOP0]) &&
+                 isfinite(report[R_TOP1]);
     report[R_STATUS] = CV_SILO_READY;
     if (!finite)
         set_diverged(report);
@@ -326,6 +326,31 @@ static void commit_silo_state(cv_run *run, const round_state *rs)
     }
 }
 
+/* The strategy's step, and the largest change of a parameter. */
+static double step_in_slices(cv_run *run, double factor)
+{
+    enum { SLICE = 4096 };
+    const cv_strategy *st = run->strategy;
+    float old[SLICE];
+    double largest = 0.0;
+    for (size_t at = 0; at < run->n; at += SLICE) {
+        size_t n = run->n - at < SLICE ? run->n - at : SLICE;
+        float *state[CV_MAX_STATE] = {0}, *w = run->w + at;
+        const float *mean[CV_MAX_PAYLOAD] = {0};
+        for (int k = 0; k < st->n_server; k++)
+            state[k] = run->server_state[k] + at;
+        for (int k = 0; k < st->n_payload; k++)
+            mean[k] = run->payload[k] + at;
+        memcpy(old, w, n * sizeof *w);
+        st->step(&run->server, w, state, mean, factor, n);
+        for (size_t i = 0; i < n; i++)
+            old[i] = w[i] - old[i];
+        double change = (double)cv_max_abs(old, n);
+        largest = change > largest ? change : largest;
+    }
+    return largest;
+}
+
 /* The server step, then every leader must hold the same bytes. */
 static int server_step(cv_run *run, const round_state *rs, double *update,
                        cv_err *err)
@@ -333,10 +358,7 @@ static int server_step(cv_run *run, const round_state *rs, double *update,
     int rc = 0;
     double all[4] = {0};
     if (cv_fed_is_leader(&run->fed)) {
-        *update = (double)cv_max_abs(run->payload[0], run->n);
-        run->strategy->step(&run->server, run->w, run->server_state,
-                            (const float *const *)run->payload, rs->factor,
-                            run->n);
+        *update = step_in_slices(run, rs->factor);
         uint64_t sum = cv_checksum64(run->w, run->n * sizeof *run->w);
         double lo = (double)(sum & 0xffffffffu), hi = (double)(sum >> 32);
         all[0] = lo;

@@ -402,7 +402,7 @@ static void check_converged(cv_run *run)
 static int train_all(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
-    int64_t first = run->round;
+    int64_t first = run->round, saved = run->round;
     double started = cv_now();
     int rc = 0, stop = 0;
     if (first > 0) /* killed after its last save, or started once more */
@@ -417,6 +417,12 @@ static int train_all(cv_run *run, cv_err *err)
                 return rc2;
             }
         }
+        if (rc == CV_ERR_NUMERIC) {
+            size_t at = strlen(err->text);
+            snprintf(err->text + at, sizeof err->text - at,
+                     "; the newest checkpoint is that of round %lld",
+                     (long long)saved);
+        }
         if (rc)
             return rc;
         if (run->fed.rank == 0)
@@ -428,6 +434,7 @@ static int train_all(cv_run *run, cv_err *err)
             rc = cv_save_all(run, err);
             if (rc)
                 return rc;
+            saved = run->round;
         }
     }
     if (stop && run->round < job->training.rounds && !run->converged)
@@ -445,6 +452,12 @@ static void tell_end(const cv_run *run)
            (long long)run->round, run->converged);
     if (run->options->progress == CV_PROGRESS_OFF)
         return;
+    int idle = 0;
+    for (int i = 0; i < run->fed.n_silos; i++)
+        idle += run->taken[i] == 0;
+    if (idle)
+        fprintf(stderr, "note: %d of %d silos took part in no round\n", idle,
+                run->fed.n_silos);
     fprintf(stderr, "%s after round %lld; model in %s/run.h5\n",
             run->converged ? "converged" : "done", (long long)run->round,
             run->dir);

@@ -1,5 +1,6 @@
 #include "jobs/saved.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,6 +8,8 @@
 #include "core/bytes.h"
 #include "core/fs.h"
 #include "core/mem.h"
+#include "core/text.h"
+#include "io/names.h"
 
 int cv_target_of_job(const cv_job *job)
 {
@@ -14,6 +17,30 @@ int cv_target_of_job(const cv_job *job)
     if (needs == 2 && job->data.target_type != CV_TARGET_AUTO)
         return job->data.target_type == CV_TARGET_CATEGORY;
     return needs;
+}
+
+/* The silos agreed on the names of the classes, so these may be told. */
+static int check_two_classes(const cv_job *job, const cv_feature *target,
+                             cv_err *err)
+{
+    enum { MOST = 8 };
+    char list[320];
+    double v;
+    int n = target->n_levels;
+    if (strcmp(job->model.kind, "logistic") || n == 0 || n == 2)
+        return 0;
+    cv_names_list(list, sizeof list, (const char *const *)target->levels,
+                  (size_t)n, MOST);
+    int numbers = cv_parse_f64(&v, target->levels[n - 1]) == 0;
+    return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                      "model 'logistic' needs a target with 2 classes; '%s' "
+                      "has %d: %s; a differently spelled label at one site "
+                      "counts as a class of its own%s",
+                      target->name, n, list,
+                      n == 1    ? ""
+                      : numbers ? "; for more classes use softmax, for a "
+                                  "number linear or poisson"
+                                : "; for more classes use softmax");
 }
 
 int cv_model_for_job(const cv_job *job, const cv_schema *schema,
@@ -25,7 +52,8 @@ int cv_model_for_job(const cv_job *job, const cv_schema *schema,
                           .n_classes = schema->target.n_levels,
                           .n_hidden = job->model.n_hidden,
                           .hidden = job->model.hidden};
-    return cv_model_create(&spec, model, err);
+    int rc = check_two_classes(job, &schema->target, err);
+    return rc ? rc : cv_model_create(&spec, model, err);
 }
 
 int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,
@@ -41,6 +69,32 @@ int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,
         free(name);
         if (rc)
             return rc;
+    }
+    return 0;
+}
+
+/* Before memory is asked for: the job may claim a model of any size, the file
+ * holds what it holds. */
+static int check_shapes(const cv_saved *s, cv_err *err)
+{
+    const cv_params *p = cv_model_params(s->model);
+    for (int i = 0; i < p->n_views; i++) {
+        const cv_view *v = &p->views[i];
+        int rank = 0;
+        int64_t dims[4] = {0};
+        char *name = cv_asprintf("/model/params/%s", v->name);
+        int rc = cv_h5_shape(s->file, name, &rank, dims, err);
+        free(name);
+        if (rc)
+            return rc;
+        int same = rank == v->rank;
+        for (int k = 0; k < v->rank; k++)
+            same &= dims[k] == v->dims[k];
+        if (!same)
+            return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                              "/model/params/%s has another shape than the "
+                              "job's model",
+                              v->name);
     }
     return 0;
 }
@@ -91,11 +145,50 @@ static int load(cv_saved *s, const char *path, cv_err *err)
     free(text);
     if (!rc)
         rc = cv_model_for_job(s->job, s->schema, &s->model, err);
+    if (!rc)
+        rc = check_shapes(s, err);
     if (rc)
         return rc;
     s->w = CV_NEW(cv_model_params(s->model)->n, float);
     rc = cv_load_params(s->file, cv_model_params(s->model), s->w, err);
     return rc ? rc : check_digest(s, path, err);
+}
+
+/* The first 8 bytes, or fewer of a shorter file. */
+static size_t read_head(const char *path, uint8_t head[12])
+{
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(head, 1, 12, f) : 0;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* A file that does not open as a checkpoint: is it one that is damaged, or
+ * something else? A run that continues never asks: to it both are damage. */
+static int other_file(const char *path, cv_err *err)
+{
+    static const uint8_t hdf5[8] = "\x89HDF\r\n\x1a\n";
+    uint8_t head[12] = {0};
+    size_t n = read_head(path, head);
+    int zero = 1;
+    for (size_t i = 0; i < n; i++)
+        zero &= head[i] == 0;
+    if (n < 9 || zero) /* cut off, or never written to the disk */
+        return CV_ERR_VERIFY;
+    if (memcmp(head, hdf5, 8) != 0)
+        return cv_err_set(err, CV_ERR_INPUT, path, 0,
+                          "expected a Covey checkpoint (run.h5), found a file "
+                          "that is not HDF5");
+    if (head[8] == 0 || head[8] == 1 || head[8] == 3) /* h5py and others */
+        return cv_err_set(err, CV_ERR_INPUT, path, 0,
+                          "expected a Covey checkpoint (run.h5), found an HDF5 "
+                          "file of another program");
+    if (err && strstr(err->text, "root attribute format_version"))
+        return cv_err_set(err, CV_ERR_INPUT, path, 0,
+                          "expected a Covey checkpoint (run.h5), found an HDF5 "
+                          "file that is none: it has no format_version");
+    return CV_ERR_VERIFY;
 }
 
 int cv_saved_open(const char *path, cv_saved *saved, cv_err *err)
@@ -112,6 +205,8 @@ int cv_saved_open(const char *path, cv_saved *saved, cv_err *err)
                  ? load(saved, file, err)
                  : cv_err_set(err, CV_ERR_INPUT, file, 0,
                               "the run has saved no checkpoint yet");
+    if (rc == CV_ERR_VERIFY && !saved->file && !S_ISDIR(st.st_mode))
+        rc = other_file(file, err);
     if (rc)
         cv_saved_close(saved);
     free(file);

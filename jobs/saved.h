@@ -22,7 +22,8 @@ typedef struct {
 } cv_saved;
 
 /** Open path (a checkpoint, or a run folder that holds run.h5) and load the
- *  model. CV_ERR_INPUT if it is not there, CV_ERR_VERIFY if it is damaged or
+ *  model. CV_ERR_INPUT if it is not there or the file is
+ *  none of Covey's, CV_ERR_VERIFY if it is damaged or
  *  its bytes do not fit its own digest. Free with cv_saved_close. */
 int cv_saved_open(const char *path, cv_saved *saved, cv_err *err);
 void cv_saved_close(cv_saved *saved);

@@ -73,11 +73,12 @@ static void pool(cv_run *run, double scale)
     if (schema->standardize == CV_STANDARDIZE_POOLED) {
         pooled_moments(run, scale, mean, count, sum);
         for (size_t j = 0; j < c; j++) {
-            double var = count[j] > 0.0 ? sum[j] / count[j] : 0.0;
+            double sd = count[j] > 0.0 ? sqrt(sum[j] / count[j]) : 0.0;
             if (!is_number[j])
                 continue;
             schema->shift[j] = mean[j];
-            schema->unit[j] = var > 0.0 ? sqrt(var) : 1.0;
+            /* A spread below this is rounding of a constant column. */
+            schema->unit[j] = sd > 1e-9 * fabs(mean[j]) ? sd : 1.0;
         }
     }
     free(count);

@@ -18,7 +18,7 @@ static double scale_one(const cv_train_config *t, int64_t steps)
  * what a constant gradient of 1 would move, from the recursion of the steps
  * themselves.  Without momentum and proximal term it is the number of steps;
  * with one of them it is the closed form of the paper's section 4. */
-static double scale_nova(const cv_train_config *t, int64_t steps)
+static double step_sum(const cv_train_config *t, int64_t steps)
 {
     if (steps <= 0)
         return 1.0; /* D is zero */
@@ -128,7 +128,8 @@ report_scaffold(const cv_train_config *t, int64_t steps, const float *delta,
         memmove(new_ci, ci, n * sizeof *ci);
         return;
     }
-    double each = 1.0 / ((double)steps * t->learning_rate);
+    /* D_i = -lr * scale * (mean gradient): K without momentum. */
+    double each = 1.0 / (step_sum(t, steps) * t->learning_rate);
     for (size_t i = 0; i < n; i++) {
         /* c_i' - c_i; next may be silo, so each element is read first. */
         double move = -(double)c[i] - (double)delta[i] * each;
@@ -201,7 +202,7 @@ static const cv_strategy table[] = {
      .step = step_scaffold},
     {.name = "fednova",
      .n_payload = 1,
-     .scale = scale_nova,
+     .scale = step_sum,
      .step = step_average},
 };
 

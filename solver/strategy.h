@@ -13,7 +13,8 @@
  *  and D_i = local - start:
  *      mean      = sum_S p_i D_i / sum_S p_i
  *      scaffold  x += lr mean;  c += sum_S p_i (c_i' - c_i),
- *                c_i' = c_i - c - D_i / (K_i lr_local)
+ *                c_i' = c_i - c - D_i / (a_i lr_local), a_i as in fednova: K_i
+ *                steps without momentum
  *      fednova   mean of D_i / a_i, times tau_eff = sum_S p_i a_i / sum_S p_i,
  *                a_i from steps, momentum and proximal term (paper, section 4)
  *

@@ -26,7 +26,7 @@ build() { # folder, cmake options
     shift
     echo "== build $dir"
     mkdir -p "$dir"
-    cmake -S . -B "$dir" -DCOVEY_TESTS=ON "$@" >"$dir/configure.log" 2>&1 ||
+    cmake -S . -B "$dir" -DCOVEY_TESTS=ON -DCOVEY_WERROR=ON "$@" >"$dir/configure.log" 2>&1 ||
         { cat "$dir/configure.log" >&2; exit 1; }
     cmake --build "$dir" -j "$(nproc)" >"$dir/build.log" 2>&1 ||
         { tail -n 60 "$dir/build.log" >&2; exit 1; }
@@ -43,12 +43,14 @@ run() { # name, command...
     case $name in *"$pattern"*) ;; *) return 0 ;; esac
     out=$log/$(echo "$name" | tr '/ ' '__')
     start=$(date +%s)
-    if timeout -k 10 $limit "$@" >"$out" 2>&1 </dev/null; then
+    rc=0
+    timeout -k 10 $limit "$@" >"$out" 2>&1 </dev/null || rc=$?
+    if [ $rc = 0 ]; then
         passed=$((passed + 1))
         echo "ok    $name ($(($(date +%s) - start)) s)"
     else
         failed=$((failed + 1))
-        echo "FAIL  $name (exit $?)"
+        echo "FAIL  $name (exit $rc)"
         tail -n 40 "$out" | sed 's/^/      /'
     fi
 }

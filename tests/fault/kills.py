@@ -40,8 +40,10 @@ def run_args(folder, out, ranks, *more, data=True):
 
 
 def launch(folder, out, ranks, *more, data=True, env=None):
+    # What killed ranks leave of their shared memory goes with the folder.
     return start(run_args(folder, out, ranks, *more, data=data),
-                 env=dict(FAST, **env or {}))
+                 env=dict(FAST, OMPI_MCA_btl_vader_backing_directory=folder,
+                          **env or {}))
 
 
 def run(folder, out, ranks, *more, expect=0, data=True, env=None):

@@ -2,6 +2,7 @@
 are damaged or another job's: one clear message, the right exit code, what was
 saved stays whole, and the run goes on once the cause is gone."""
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -237,6 +238,16 @@ def wait_for(what, p):
     raise AssertionError("nothing happened")
 
 
+def wait_until_free(lock):
+    """The ranks see that mpirun is gone, and end a moment later."""
+    for _ in range(600):
+        with open(lock, "r+") as f, contextlib.suppress(OSError):
+            fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
+    raise AssertionError("still locked: " + lock)
+
+
 @test
 def a_folder_in_use(folder):
     make_sites(folder)
@@ -263,9 +274,10 @@ def a_folder_in_use(folder):
             assert text.count("run_start") == attempt + 1
             assert "run_failed" not in text
         finally:
-            os.killpg(p.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(p.pid, signal.SIGKILL)
             p.communicate()
-            time.sleep(0.5)  # the ranks see that mpirun is gone
+            wait_until_free(os.path.join(folder, "RUN", ".lock"))
         assert inspect(os.path.join(folder, "RUN"))["round"] > 0
 
 

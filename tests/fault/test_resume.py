@@ -25,6 +25,11 @@ def job(folder, **kw):
     return write(os.path.join(folder, "job.yaml"), job_text(NAMES, **kw))
 
 
+def slow(local):
+    """More local work: rounds long enough for a kill to find the one meant."""
+    return local.replace("epochs: ", "epochs: 10").replace("rate: 0.", "rate: 0.0")
+
+
 def resumed_from(out):
     """The rounds from which the starts in the run's log went on."""
     with open(os.path.join(out, "covey.log")) as f:
@@ -45,12 +50,13 @@ def states(folder, name):
 def kill_and_resume(folder, out, dice, rounds, ranks=(4, 2, 1, 3, 0), kills=3):
     """Several kills, one of them in set-up, each on another number of ranks;
     then the rest undisturbed. Returns how many kills came in time."""
-    moments = [0] + sorted(dice.randrange(1, rounds - 9) for _ in range(kills - 1))
+    moments = [0] + sorted(dice.randrange(1, rounds - 20)
+                           for _ in range(kills - 1))
     more, hits = [], 0
     for after in moments:
         n = dice.choice(ranks)
         victim = dice.choice([None, *range(n)])
-        delay = dice.uniform(0, 0.25 if after == 0 else 0.004)
+        delay = dice.uniform(0, 0.15 if after == 0 else 0.004)
         hits += killed(folder, out, n, *more, rank=victim, after=after, delay=delay)
         more = ["--resume"]
     run(folder, out, dice.choice(ranks), "--resume", "-q")
@@ -62,7 +68,8 @@ def every_strategy_at_random_moments(folder):
     write_silos(folder, NAMES, rows=ROWS)
     dice, hits = random.Random(1), 0
     for strategy, options in STRATEGIES.items():
-        job(folder, strategy=strategy, **options)
+        local = options.get("local", "{epochs: 1, batch: 16, learning_rate: 0.1}")
+        job(folder, strategy=strategy, local=slow(local))
         once = os.path.join(folder, "once-" + strategy)
         run(folder, once, 0, "-q")
         out = os.path.join(folder, "killed-" + strategy)
@@ -70,7 +77,7 @@ def every_strategy_at_random_moments(folder):
         same(out, outcome(once))
         assert [f for f in os.listdir(out) if ".tmp." in f] == []
     print("   %d kills, %d in time" % (3 * len(STRATEGIES), hits))
-    assert hits > len(STRATEGIES)
+    assert hits > len(STRATEGIES)  # else this is no test of anything
 
 
 @test

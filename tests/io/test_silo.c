@@ -182,7 +182,7 @@ static void find(const char *name, const char *file, const char *says)
 static void test_find(void **state)
 {
     (void)state;
-    find("north", NULL, "found none (0 files, 0 of them could not be read)");
+    find("north", NULL, "'silo: north'; found: none");
     free(put("b.yaml", "silo: north\ndata: x\n"));
     free(put("a.yml", "data: x\nsilo: 'south'\nlimits: {of: later}\n"));
     free(put("job.yaml", "name: north\nsilos: [{name: north}]\n"));
@@ -196,8 +196,9 @@ static void test_find(void **state)
     assert_int_equal(mkfifo(fifo, 0600), 0);
     find("north", "b.yaml", NULL);
     find("south", "a.yml", NULL);
-    find("east", NULL, "'silo: east', found none (7 files, 3 of them");
-    find("", NULL, "found none");
+    find("east", NULL, "'silo: east'; found: south, north; 3 of 7 files could not");
+    find("", NULL, "found: south, north");
+    find("norht", NULL, "is 'north' a typing error?");
     free(put("c.yaml", "silo: north\n"));
     find("north", NULL, "found two: b.yaml and c.yaml");
     find("south", "a.yml", NULL);
