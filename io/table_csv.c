@@ -44,7 +44,7 @@ static int fail_value(csv_reader *r, size_t col, const cv_csv_field *f,
                       const char *what)
 {
     const char *name = r->names.names[col];
-    if (r->has_header)
+    if (r->has_header || r->src->advice == CV_ADVISE_OPTION)
         cv_source_fail(r->src, r->err, "column '%s': %s", name, what);
     else
         cv_source_fail(r->src, r->err, "column %zu: %s", col + 1, what);
@@ -178,14 +178,28 @@ static int64_t most_rows(const csv_reader *r)
     return lines < fit ? lines : fit;
 }
 
-static int no_target(csv_reader *r)
+static int not_there(csv_reader *r, const char *what, const char *name)
 {
     char hint[390];
-    cv_names_hint(hint, sizeof hint, r->src->target,
-                  (const char *const *)r->names.names, r->names.n);
-    cv_source_fail(r->src, r->err, "target '%s' is not in the file",
-                   r->src->target);
+    cv_names_hint(hint, sizeof hint, name, (const char *const *)r->names.names,
+                  r->names.n);
+    cv_source_fail(r->src, r->err, "%s '%s' is not in the file", what, name);
     return cv_source_site(r->src, r->err, "%s", hint);
+}
+
+/* Said here, while all names of the file are known. */
+static int check_there(csv_reader *r, int has_target)
+{
+    const cv_source *src = r->src;
+    int wanted = src->filter && src->advice == CV_ADVISE_JOB;
+    if (src->target && !has_target && (wanted || src->target_only))
+        return not_there(r, "target", src->target);
+    for (int i = 0; wanted && i < src->n_features; i++) {
+        const char *name = src->features[i].name;
+        if (cv_name_set_find(&r->names, name, strlen(name)) < 0)
+            return not_there(r, "feature", name);
+    }
+    return 0;
 }
 
 static int plan(csv_reader *r)
@@ -205,12 +219,10 @@ static int plan(csv_reader *r)
         has_target |= r->cols[j].kind != SKIP && r->cols[j].to == TO_TARGET;
     }
     cv_name_set_free(&declared);
-    int wanted =
-        src->target_only || (src->filter && src->advice == CV_ADVISE_JOB);
-    if (src->target && !has_target && wanted)
-        return no_target(r);
     int64_t rows = most_rows(r);
-    int rc = cv_source_room(src, rows, n_cols + 1, sizeof(float), r->err);
+    int rc = check_there(r, has_target);
+    if (!rc)
+        rc = cv_source_room(src, rows, n_cols + 1, sizeof(float), r->err);
     if (rc)
         return rc;
     const cv_row_filter *f = src->filter;

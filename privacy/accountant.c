@@ -93,12 +93,17 @@ static int check_segment(const cv_segment *s, cv_err *err)
     if (d->sensitivity == 0.0)
         return 0;
     if (!(d->sensitivity > 0.0) || isinf(d->sensitivity) || d->shares < 1 ||
-        d->dimension < 1 || !(d->sampler >= 0.0))
+        d->dimension < 1)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "integer noise needs a positive sensitivity, shares "
                           "and dimension, found %g, %lld, %lld",
                           d->sensitivity, (long long)d->shares,
                           (long long)d->dimension);
+    if (!(d->sampler >= 0.0))
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "the distance of the sampler must be 0 or more, "
+                          "found %g",
+                          d->sampler);
     if (d->shares > 1 && !(share_sigma(s) >= 0.5))
         return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
                           "a share of noise has sigma %.3g grid units, and at "

@@ -131,32 +131,40 @@ static double delta_within(side *s, double epsilon)
             break;
         d = next;
     }
-    return d;
+    return fmax(d, SMALLEST_DELTA);
 }
 
-/* Where the simple bound puts the point, then where the last pass puts it.
- * Within reach the bound comes close; without that limit a few losses that are
- * too rare to matter may rule it. */
-static void guess(const cv_pld *p, side *s, cv_loss_parts *within)
+/* Where the simple bound puts the point. Within reach it comes close; without
+ * that limit a few losses that are too rare to matter may rule it. */
+static void first_guess(const cv_pld *p, side *s, cv_loss_parts *within)
+{
+    cv_loss_point *at = &s->at;
+    at->epsilon = p->epsilon;
+    at->delta = p->at_epsilon ? delta_within(s, p->epsilon) : p->delta;
+    within->reach = cv_loss_reach(&s->parts, at->delta);
+    if (p->at_epsilon)
+        (void)chernoff_delta(within, at->epsilon, &at->saddle);
+    else
+        at->epsilon = chernoff_epsilon(within, p->delta, &at->saddle);
+    if (at->epsilon == 0.0 && !p->at_epsilon)
+        at->epsilon = chernoff_epsilon(&s->parts, p->delta, &at->saddle);
+    at->slope = at->saddle;
+}
+
+/* Where the last pass puts it. */
+static void next_guess(const cv_pld *p, side *s, cv_loss_parts *within)
 {
     cv_loss_point *at = &s->at;
     double before = at->saddle;
-    if (s->passes == 0) {
-        at->epsilon = p->epsilon;
-        at->delta = p->at_epsilon ? delta_within(s, p->epsilon) : p->delta;
-    } else if (p->at_epsilon) {
-        at->delta = fmin(at->delta, cv_loss_sum_delta(&s->sum, at->epsilon));
-    } else {
+    if (p->at_epsilon)
+        at->delta =
+            fmax(fmin(at->delta, cv_loss_sum_delta(&s->sum, at->epsilon)),
+                 SMALLEST_DELTA);
+    else
         at->epsilon =
             fmin(at->epsilon, cv_loss_sum_epsilon(&s->sum, at->delta));
-    }
-    *within = s->parts;
-    within->reach = cv_loss_reach(&s->parts, fmax(at->delta, SMALLEST_DELTA));
-    within->limit = 1e15;
-    if (s->passes == 0 && !p->at_epsilon)
-        at->epsilon = chernoff_epsilon(within, p->delta, &at->saddle);
-    else
-        (void)chernoff_delta(within, at->epsilon, &at->saddle);
+    within->reach = cv_loss_reach(&s->parts, at->delta);
+    (void)chernoff_delta(within, at->epsilon, &at->saddle);
     at->saddle = fmax(at->saddle, 0.05 * before); /* not 0 at epsilon 0 */
     at->slope = fmax(at->saddle, cv_loss_sum_slope(&s->sum, at->epsilon));
 }
@@ -169,13 +177,14 @@ static int improve(cv_pld *p, side *s)
 {
     cv_loss_plan w;
     cv_loss_sum sum;
-    if (s->done || s->passes == MAX_PASSES)
+    cv_loss_parts within = s->parts;
+    if (s->done || s->passes == MAX_PASSES ||
+        (!p->at_epsilon && p->delta < SMALLEST_DELTA))
         return 0;
-    cv_loss_parts within;
-    guess(p, s, &within);
+    within.limit = 1e15;
+    (s->passes == 0 ? first_guess : next_guess)(p, s, &within);
     s->done = 1; /* unless we get to the end */
     if (!(p->at_epsilon || s->at.epsilon > 0.0) || !isfinite(s->at.epsilon) ||
-        !(s->at.delta >= SMALLEST_DELTA) ||
         cv_loss_plan_make(&w, &within, &s->at, s->passes > 0) != 0 ||
         (s->passes > 1 && w.h > 0.6 * s->sum.h))
         return 0;
@@ -220,6 +229,16 @@ static int only_gaussian(const cv_pld *p)
     return p->n == 1 && p->part[0].sampling >= 1.0;
 }
 
+/* A record that is in no step loses nothing: delta is at most the chance that
+ * it is in one. */
+static double ever_sampled(const cv_pld *p)
+{
+    double log_never = 0.0;
+    for (size_t i = 0; i < p->n; i++)
+        log_never += p->part[i].steps * log1p(-p->part[i].sampling);
+    return -expm1(log_never);
+}
+
 double cv_pld_epsilon(cv_pld *p, double delta)
 {
     if (p->n == 0 || delta >= 1.0)
@@ -228,6 +247,8 @@ double cv_pld_epsilon(cv_pld *p, double delta)
         return INFINITY;
     if (only_gaussian(p))
         return cv_gaussian_epsilon(p->part[0].noise, delta);
+    if (ever_sampled(p) <= delta)
+        return 0.0;
     double removed = side_epsilon(p, CV_REMOVE, delta, 0.0);
     return fmax(removed, side_epsilon(p, CV_ADD, delta, removed));
 }
@@ -243,5 +264,6 @@ double cv_pld_delta(cv_pld *p, double epsilon)
     if (isinf(epsilon)) /* the noise reaches everywhere */
         return 0.0;
     double removed = side_delta(p, CV_REMOVE, epsilon, 0.0);
-    return fmax(removed, side_delta(p, CV_ADD, epsilon, removed));
+    double d = fmax(removed, side_delta(p, CV_ADD, epsilon, removed));
+    return fmin(d, ever_sampled(p));
 }

@@ -5,9 +5,10 @@
 #include "privacy/rdp.h"
 #include "privacy/search.h"
 
-/* Error that the grid may add to epsilon, relative to it, in coarse and in fine
- * plans; and what it may add to delta at least, relative to that. */
+/* Error that the grid may add to epsilon in coarse and in fine plans: relative
+ * to it, and at most; and what it may add to delta at least, relatively. */
 static const double GRID_ERROR[2] = {1e-3, 3e-6};
+static const double MOST_ERROR[2] = {INFINITY, 2e-5};
 static const double DELTA_ERROR[2] = {1e-3, 1e-5};
 /* Largest transform and largest grid of one step. */
 static const double MAX_WINDOW[2] = {0x1p17, 0x1p21};
@@ -94,8 +95,8 @@ static double grid_error(const query *q, double h)
 
 static double wanted_error(const query *q, int fine)
 {
-    double by_epsilon = GRID_ERROR[fine] * q->at->epsilon * q->at->slope;
-    return fmax(by_epsilon, DELTA_ERROR[fine]);
+    double e = fmin(GRID_ERROR[fine] * q->at->epsilon, MOST_ERROR[fine]);
+    return fmax(e * q->at->slope, DELTA_ERROR[fine]);
 }
 
 static double wanted_spacing(const query *q, int fine)
@@ -104,15 +105,16 @@ static double wanted_spacing(const query *q, int fine)
 }
 
 /* What to expect of a tilt: the error of ln delta from a grid that may be too
- * coarse for the window, and from the rounding of the transform, where `tail`
- * is delta in units of the tilted masses. */
+ * coarse for the window, and from the rounding of the transform (pld_sum.c),
+ * where `tail` is delta in units of the tilted masses. */
 static double expected_error(const query *q, double lambda, double tail,
                              double width, int fine)
 {
     double h = fmax(wanted_spacing(q, fine), width / MAX_WINDOW[fine]);
-    double u = 164.0 * 0x1p-53 * (q->steps + 2.0), sigma = width / 14.0;
-    double noise = u / (2.5 * sigma * (lambda + 1e-9) * (lambda + 1.0) * tail);
-    return grid_error(q, h) + noise;
+    double gap = -expm1(-2.0 * lambda * h);
+    double norm = fmin(2.0 * h * h / (gap * gap * gap), 1.0 / gap);
+    double noise = 164.0 * 0x1p-53 * (q->steps + 2.0) * sqrt(norm);
+    return grid_error(q, h) + noise / tail;
 }
 
 /* The saddle makes delta largest relative to the tilted masses. That is too

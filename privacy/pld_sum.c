@@ -125,17 +125,21 @@ static void compose_part(composition *c, const cv_pld_part *a)
     multiply_power(c->total, c->room, c->f, w->n / 2 + 1, a->steps);
 }
 
-/* A bound on the error of every mass after the inverse transform. The forward
- * transforms err by less than 8 u log2(n) (the tilted masses add up to 1), a
- * power by 3 u per step; the inverse averages over frequencies. */
+/* A bound on the error of every tail below. The forward transforms err by less
+ * than 8 u log2(n) at each frequency (the tilted masses add up to 1), a power
+ * by 3 u per step. By Parseval the root of the sum of squares of the errors of
+ * the masses is the root mean square of those over frequencies; by Cauchy and
+ * Schwarz a tail errs by no more than that times the norm of its weights
+ * c_m = r^m (1 - e^-mh) <= r^m min(1, mh), m <= n. */
 static double rounding(const composition *c)
 {
     const double u = 0x1p-53;
-    double levels = log2((double)c->w->n), sum = 0.0;
+    double n = (double)c->w->n, h = c->w->h, sum = 0.0;
     for (size_t k = 0; k <= c->w->n / 2; k++)
-        sum += 2.0 * c->room[k];
-    sum /= (double)c->w->n;
-    return (8.0 * levels + 4.0) * (c->steps + 2.0) * u * sum;
+        sum += 2.0 * c->room[k] * c->room[k];
+    double gap = -expm1(-2.0 * c->w->lambda * h); /* 1 - r^2 */
+    double norm = fmin(2.0 * h * h / (gap * gap * gap), fmin(1.0 / gap, n));
+    return (8.0 * log2(n) + 4.0) * (c->steps + 2.0) * u * sqrt(sum / n * norm);
 }
 
 /* Masses p of the tilted sum to d_k = sum_{j>k} p_j r^(j-k) (1 - e^-(j-k)h),
@@ -147,8 +151,8 @@ static void masses_to_tails(double *p, size_t n, double lambda, double h,
     double r = exp(-lambda * h), e = exp(-h), gap = -expm1(-h);
     double a = 0.0, d = 0.0;
     for (size_t k = n; k-- > 0;) {
-        double mass = (p[k] < 0.0 ? 0.0 : p[k]) + error; /* keeps a NaN */
-        p[k] = d;
+        double mass = p[k] < 0.0 ? 0.0 : p[k]; /* keeps a NaN */
+        p[k] = d + error;
         a = mass + r * a;
         d = r * (gap * a + e * d);
     }

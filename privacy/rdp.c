@@ -16,7 +16,7 @@ double cv_privacy_loss(double noise, double q, double x)
     double y = (x - 0.5) / noise / noise;
     if (q >= 1.0)
         return y;
-    if (y < 1.0) {
+    if (y < 600.0) {
         double t = q * expm1(y);
         if (t > -0.5)
             return log1p(t);
@@ -69,7 +69,7 @@ static double centred(const grid *g, double x)
 {
     double z = x / g->noise, log_phi = -0.5 * z * z;
     double y = (x - 0.5) / g->noise / g->noise, s = g->s;
-    if (y < 1.0 && fabs(s * g->q * expm1(y)) < 1e-3) {
+    if (y < 600.0 && fabs(s * g->q * expm1(y)) < 1e-3) {
         double t = g->q * expm1(y), sum = 0.0, term = s * t;
         if (fabs(t) < 1e-3) {
             for (int k = 2; k <= 7; k++) {
@@ -168,7 +168,7 @@ double cv_rdp_gaussian(double noise, double q, double alpha)
 
 double cv_lambda_limit(double noise)
 {
-    return fmin(fmax(noise * 131072.0, 64.0), 1e15);
+    return fmin(fmax(noise * 16384.0, 64.0), 1e15);
 }
 
 /* ---- shares on the integers --------------------------------------------- */
@@ -324,6 +324,16 @@ static double limit_of(const cv_rdp_part *parts, size_t n)
     return limit;
 }
 
+/* A record that is in no step loses nothing. */
+static double ever_sampled(const cv_rdp_part *parts, size_t n)
+{
+    double log_never = 0.0;
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].steps > 0.0)
+            log_never += parts[i].steps * log1p(-parts[i].sampling);
+    return -expm1(log_never);
+}
+
 double cv_rdp_epsilon(const cv_rdp_part *parts, size_t n, double delta,
                       double *order)
 {
@@ -332,7 +342,8 @@ double cv_rdp_epsilon(const cv_rdp_part *parts, size_t n, double delta,
     if (order != NULL)
         *order = 1.0;
     double least = cumulant_of(&l, LAMBDA_MIN) / LAMBDA_MIN;
-    if (delta >= 1.0 || delta * delta + expm1(-least) > 0.0 || least == 0.0)
+    if (delta >= 1.0 || delta * delta + expm1(-least) > 0.0 || least == 0.0 ||
+        ever_sampled(parts, n) <= delta)
         return 0.0; /* nothing spent, or too little to tell */
     if (delta > 0.0)
         eps = cv_chernoff_epsilon(cumulant_of, &l, limit_of(parts, n),
@@ -350,7 +361,7 @@ double cv_rdp_delta(const cv_rdp_part *parts, size_t n, double epsilon)
         return 0.0;
     if (!(epsilon >= 0.0) || !(least > 0.0))
         return 1.0;
-    double tv = sqrt(-expm1(-least));
+    double tv = fmin(sqrt(-expm1(-least)), ever_sampled(parts, n));
     if (isinf(epsilon))
         return isfinite(least) ? 0.0 : 1.0;
     double d = cv_chernoff_log_delta(cumulant_of, &l, limit_of(parts, n),

@@ -61,7 +61,8 @@ double cv_rdp_cumulant(const cv_rdp_part *parts, size_t n, double lambda);
  *  Out:      order  the best one (may be NULL)
  *  Returns:  epsilon >= 0, or +infinity (delta <= 0 and not private for free)
  *  Source:   Canonne, Kamath, Steinke 2020, proposition 12; 0 where the total
- *            variation bound sqrt(1 - exp(-RDP)) is below delta
+ *            variation, at most sqrt(1 - exp(-RDP)) and at most the chance to
+ *            be sampled at all, is below delta
  */
 double cv_rdp_epsilon(const cv_rdp_part *parts, size_t n, double delta,
                       double *order);

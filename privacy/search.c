@@ -22,5 +22,5 @@ double cv_golden(cv_real_fn f, void *ctx, double lo, double hi, double within)
             f2 = f(ctx, exp(x2));
         }
     }
-    return exp(0.5 * (a + b));
+    return exp(f1 <= f2 ? x1 : x2); /* one that was tried: f may jump */
 }

@@ -9,7 +9,7 @@ typedef double (*cv_real_fn)(void *ctx, double x);
  *  In:      f       quasi-convex on [lo, hi], may be +infinity on the right,
  *                   never NaN;  0 < lo <= hi
  *           within   relative precision of the answer
- *  Returns: a point within that distance of the minimum
+ *  Returns: the better of two points within that distance of the minimum
  */
 double cv_golden(cv_real_fn f, void *ctx, double lo, double hi, double within);
 

@@ -199,6 +199,61 @@ def convert_keeps_values(folder):
 
 
 @test
+def convert_refuses_columns_that_are_not_there(folder):
+    path = clinic(os.path.join(folder, "a.csv"), 30, 1)
+    out = os.path.join(folder, "o.h5")
+    given = ["--category", "sex", "--category", "town"]
+    for options, words in (
+            (given + ["--target", "outcomee"],
+             ("--target: no column 'outcomee' in", "did you mean 'outcome'?",
+              "columns: age, sex, town, outcome")),
+            (["--category", "sexx"],
+             ("--category: no column 'sexx' in", "did you mean 'sex'?")),
+            (["--target", "outcome"], ("'sex'", "give --category sex"))):
+        r = covey("convert", path, out, *options, expect=2)
+        for word in words:
+            assert word in r.err, (word, r.err)
+        assert not os.path.exists(out)
+    covey("convert", path, out, "--target", "outcome", *given)
+    r = covey("convert", out, os.path.join(folder, "p.h5"), "--target", "outcom",
+              expect=2)
+    assert "did you mean 'outcome'?" in r.err, r.err
+    covey("convert", out, os.path.join(folder, "p.h5"), "--category", "sex",
+          expect=2)
+
+
+@test
+def files_that_are_no_checkpoints(folder):
+    path = clinic(os.path.join(folder, "a.csv"), 30, 1)
+    other = os.path.join(folder, "other.h5")
+    with h5py.File(other, "w", libver=("v108", "v108")) as f:
+        f["x"] = 1
+    old = os.path.join(folder, "old.h5")
+    with h5py.File(old, "w", libver="earliest") as f:
+        f["x"] = 1
+    for args in (["inspect"], ["predict"]):
+        for file, word in ((path, "not HDF5"), (other, "HDF5 file that is none"),
+                           (old, "another program")):
+            more = [path] if args == ["predict"] else []
+            r = covey(*args, file, *more, expect=2)
+            assert "expected a Covey checkpoint" in r.err, r.err
+            assert word in r.err, r.err
+
+
+@test
+def more_classes_than_two(folder):
+    path = clinic(os.path.join(folder, "a.csv"), 60, 1)
+    with open(path, "a") as f:
+        f.write("60,f,a,Ill\r\n")
+    text = JOB.replace("data:\n", "simulate: {source: a.csv, partition: iid}\n"
+                       "data:\n", 1)
+    job = write(os.path.join(folder, "job.yaml"), text)
+    for name in ("check", "run"):
+        r = covey(name, job, expect=2)
+        assert "'outcome' has 3: Ill, ill, well; a differently" in r.err, r.err
+
+
+@test
 def help_and_version(folder):
     assert covey("--version").out.startswith("covey ")
     listed = covey("--help").out

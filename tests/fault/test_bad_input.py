@@ -116,23 +116,24 @@ CSV = {
                  ("-inf", "line 38")),
     "huge": (csv_poke(0, "1e300"), ("column 'f0'", "infinite or too large"),
              ("1e300", "line 38")),
-    "nan": (csv_poke(0, "NaN"), ("column 'f0'", "missing"), ("row 37",)),
-    "blank": (csv_poke(1, ""), ("column 'f1'", "missing"), ("row 37",)),
-    "no-label": (csv_poke(3, ""), ("column 'label'", "missing"), ("row 37",)),
+    "nan": (csv_poke(0, "NaN"), ("column 'f0'", "missing"), ("line 38",)),
+    "blank": (csv_poke(1, ""), ("column 'f1'", "missing"), ("line 38",)),
+    "no-label": (csv_poke(3, ""), ("column 'label'", "missing"), ("line 38",)),
     "label-fraction": (csv_poke(3, "1.53125"), ("target 'label'", "classes"),
-                       ("1.53125", "row 37"), {"hides": ["1.53125"]}),
+                       ("1.53125", "line 38"), {"hides": ["1.53125"]}),
     "label-negative": (csv_poke(3, "-7041"), ("target 'label'", "classes"),
-                       ("-7041", "row 37"), {"hides": ["7041"]}),
+                       ("-7041", "line 38"), {"hides": ["7041"]}),
     "label-large": (csv_poke(3, "70413"), ("target 'label'", "classes"),
-                    ("70413", "row 37"), {"hides": ["70413"]}),
+                    ("70413", "line 38"), {"hides": ["70413"]}),
     "label-text": (csv_poke(3, "quixotic"), ("column 'label'",),
                    ("quixotic", "line 38"), {"hides": ["quixotic"]}),
     "no-feature": (lambda p: edit_lines(p, poke(0, 1, "presure")),
-                   ("'pressure'", "not a column"), (),
+                   ("feature 'pressure'", "not in the file"),
+                   ("did you mean 'presure'",),
                    {"job": FEATURES, "fill": with_age, "hides": ["presure"]}),
     # What stands in the first line may be a row: the silo alone sees it.
     "no-target": (lambda p: edit_lines(p, poke(0, 3, "isabel")),
-                  ("target 'label'", "not a column"),
+                  ("target 'label'", "not in the file"),
                   ("did you mean 'isabel'",), {"hides": ["isabel"]}),
     "column-twice": (lambda p: edit_lines(p, poke(0, 1, "f0")), ("twice",), ()),
     "other-level": (csv_poke(2, "quixotic"), ("column 'f2'", "declared levels"),
@@ -360,7 +361,7 @@ def owners_see_the_detail(folder):
     edit_lines(rows, poke(ROW, 1, ""))
     for args in (["check", job, "--silo", silo],
                  ["check", job, "--silo-dir", os.path.join(folder, "sites")]):
-        fails([COVEY] + args, INPUT, ("column 'f1'", "missing", "row 37", rows))
+        fails([COVEY] + args, INPUT, ("column 'f1'", "missing", "line 38", rows))
     edit_lines(rows, poke(ROW, 1, "quixotic"))
     edit_lines(silo, lambda l: l + ["colour: quixotic"])
     fails([COVEY, "check", job, "--silo", silo], INPUT,

@@ -162,7 +162,7 @@ static void test_categories_and_clamping(void **state)
     cv_err err = {0};
     t = csv(people, &j);
     assert_input_error(cv_design_encode(&t, s, 1, &d, &err), &err,
-                       "'age': a value is missing", "row 3");
+                       "'age': a value is missing", "line 4");
     assert_null(t);
     assert_null(d);
     cv_schema_destroy(&s);
@@ -440,9 +440,10 @@ static void test_encode_errors(void **state)
         {"age,sex,ill\n1,m,no\n", "'ward': expected it in the data", NULL},
         {"age,sex,ward\n1,m,9\n", "'ill': expected the target", NULL},
         {"age,sex,ward,ill\n1,m,9,no\n1,secret,9,no\n",
-         "'sex': a value is not one of the agreed levels", "row 2"},
+         "'sex': a value is not one of the agreed levels", "line 3: 'secret'"},
         {"age,sex,ward,ill\n1,m,9,secret\n",
-         "'ill': a label is not one of the agreed classes", "row 1"}};
+         "'ill': a label is not one of the agreed classes",
+         "line 2: 'secret'"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cv_err err = {0};
         cv_design *d;

@@ -196,7 +196,8 @@ static void test_find(void **state)
     assert_int_equal(mkfifo(fifo, 0600), 0);
     find("north", "b.yaml", NULL);
     find("south", "a.yml", NULL);
-    find("east", NULL, "'silo: east'; found: south, north; 3 of 7 files could not");
+    find("east", NULL,
+         "'silo: east'; found: south, north; 3 of 7 files could not");
     find("", NULL, "found: south, north");
     find("norht", NULL, "is 'north' a typing error?");
     free(put("c.yaml", "silo: north\n"));

@@ -427,7 +427,38 @@ static void test_files(void **state)
     free(y);
     assert_input_error(cv_table_read_target(in_dir("t.csv"), CV_FORMAT_CSV,
                                             "data", "z", NULL, 0, &n, &y, &err),
-                       &err, "'z' is not in the file", NULL);
+                       &err, "'z' is not in the file", "columns: a, b, y");
+    /* A job's columns are looked for while all names are known. */
+    t = NULL;
+    cv_feature declared[] = {{.name = (char *)"a"}, {.name = (char *)"bb"}};
+    cv_row_filter filter = {.declared_only = 1};
+    const char *file = in_dir("t.csv");
+    assert_input_error(cv_table_read(file, CV_FORMAT_CSV, "data", &filter,
+                                     declared, 1, "yy", &t, &err),
+                       &err, "target 'yy' is not in the file",
+                       "columns: a, b, y");
+    assert_input_error(cv_table_read(file, CV_FORMAT_CSV, "data", &filter,
+                                     declared, 2, "y", &t, &err),
+                       &err, "feature 'bb' is not in the file",
+                       "columns: a, b, y");
+    assert_input_error(cv_table_read(file, CV_FORMAT_CSV, "data", NULL, NULL, 0,
+                                     "y", &t, &err),
+                       &err, "data.features: {name: b, type: category}",
+                       "line 2, column 'b': 'text'");
+    assert_input_error(cv_table_read_for(CV_ADVISE_OPTION, file, CV_FORMAT_CSV,
+                                         "t.csv", NULL, NULL, 0, NULL, &t,
+                                         &err),
+                       &err,
+                       "'b': expected a number, found text: give "
+                       "--category b",
+                       "line 2");
+    /* To a model a file without its target is as good as any. */
+    assert_int_equal(cv_table_read_for(CV_ADVISE_MODEL, file, CV_FORMAT_CSV,
+                                       "data", &filter, declared, 1, "yy", &t,
+                                       &err),
+                     0);
+    assert_int_equal(t->lines[2], 4);
+    cv_table_destroy(&t);
     cv_format format;
     assert_int_equal(cv_table_guess_format(in_dir("t.csv"), &format, &err), 0);
     assert_int_equal(format, CV_FORMAT_CSV);

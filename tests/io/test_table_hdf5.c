@@ -707,7 +707,7 @@ static void test_not_hdf5(void **state)
                        "data: cannot open", "missing.h5");
     write_bytes(in_dir("text.h5"), "a,b\n1,2\n", 8);
     assert_input_error(read_all(in_dir("text.h5"), NULL, &t, &err), &err,
-                       "begin like an HDF5 file", NULL);
+                       "looks like text; for CSV set data.format: csv", NULL);
     write_bytes(in_dir("text.h5"), "", 0);
     assert_input_error(read_all(in_dir("text.h5"), NULL, &t, &err), &err,
                        "is empty", NULL);

@@ -123,10 +123,13 @@ static void agrees_with_fftw(void **state)
         skip();
     plan_fn make;
     run_fn execute, drop;
+    void (*clean)(void);
     *(void **)&make = dlsym(lib, "fftw_plan_dft_r2c_1d");
     *(void **)&execute = dlsym(lib, "fftw_execute");
     *(void **)&drop = dlsym(lib, "fftw_destroy_plan");
-    assert_true(make != NULL && execute != NULL && drop != NULL);
+    *(void **)&clean = dlsym(lib, "fftw_cleanup");
+    assert_true(make != NULL && execute != NULL && drop != NULL &&
+                clean != NULL);
     for (size_t n = 4; n <= ((size_t)1 << 18); n *= 2) {
         cv_fft *f = cv_fft_create(n);
         double *x = CV_NEW(n, double), e = 0.0;
@@ -146,6 +149,7 @@ static void agrees_with_fftw(void **state)
         free(z);
         cv_fft_destroy(&f);
     }
+    clean();
     dlclose(lib);
 }
 

@@ -39,13 +39,26 @@ static int vectors_next(vectors *v)
     return 1;
 }
 
+/* Length of the field at s; commas count only outside of quotes. */
+static size_t vectors_field(const char *s)
+{
+    size_t n = 0;
+    for (int quoted = 0; s[n] != '\0' && s[n] != '\r' && s[n] != '\n'; n++) {
+        if (s[n] == '"')
+            quoted = !quoted;
+        else if (s[n] == ',' && !quoted)
+            break;
+    }
+    return n;
+}
+
 /* The text of a column in the current row: from where, how long. */
 static const char *vectors_text(const vectors *v, const char *column, size_t *n)
 {
     const char *h = v->head, *l = v->line;
     size_t want = strlen(column);
     for (;;) {
-        size_t hn = strcspn(h, ",\r\n"), ln = strcspn(l, ",\r\n");
+        size_t hn = vectors_field(h), ln = vectors_field(l);
         if (hn == want && memcmp(h, column, hn) == 0) {
             *n = ln;
             return l;
