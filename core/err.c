@@ -39,14 +39,18 @@ int cv_err_prefix(cv_err *err, const char *fmt, ...)
 {
     if (!err)
         return CV_ERR_OTHER;
-    char head[200], old[sizeof err->text];
+    char head[200];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(head, sizeof head, fmt, ap);
+    vsnprintf(head, sizeof head - 2, fmt, ap);
     va_end(ap);
-    memcpy(old, err->text, sizeof old);
-    int at = snprintf(err->text, sizeof err->text, "%s: ", head);
-    snprintf(err->text + at, sizeof err->text - (size_t)at, "%s", old);
+    strcat(head, ": ");
+    /* The end of the old text makes room where it must. */
+    size_t n = strlen(head), old = strlen(err->text);
+    size_t room = sizeof err->text - 1 - n;
+    memmove(err->text + n, err->text, old < room ? old : room);
+    err->text[n + (old < room ? old : room)] = '\0';
+    memcpy(err->text, head, n);
     return err->code;
 }
 

@@ -32,7 +32,8 @@ build() { # folder, cmake options
         { tail -n 60 "$dir/build.log" >&2; exit 1; }
 }
 build build
-build build-asan -DCMAKE_BUILD_TYPE=Debug -DCOVEY_SANITIZE=address,undefined
+build build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" \
+    -DCOVEY_SANITIZE=address,undefined
 build build-nompi -DCOVEY_MPI=OFF -DCOVEY_TESTS=OFF
 build build-mpich -DCOVEY_TESTS=OFF -DMPI_C_COMPILER=mpicc.mpich
 mkdir -p "$log"
