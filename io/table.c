@@ -362,6 +362,16 @@ static int is_idx(const uint8_t head[4])
            head[3] >= 1 && head[3] <= 4;
 }
 
+const char *cv_table_looks_like(const uint8_t *head, size_t n)
+{
+    if (is_text(head, n))
+        return "looks like text; for CSV set data.format: csv";
+    if (head[0] == 0x1f && head[1] == 0x8b)
+        return "is packed with gzip; unpack it, or for IDX set data.format: "
+               "idx";
+    return is_idx(head) ? "looks like IDX; set data.format: idx" : NULL;
+}
+
 int cv_table_guess_format(const char *path, cv_format *format, cv_err *err)
 {
     static const uint8_t hdf5[8] = "\x89HDF\r\n\x1a\n";

@@ -437,22 +437,13 @@ static int not_hdf5(h5_input *in)
 {
     uint8_t head[256];
     const char *problem = in->f.problem, *found = NULL;
-    size_t n = in->f.size < 256 ? (size_t)in->f.size : 256, i = 0;
+    size_t n = in->f.size < 256 ? (size_t)in->f.size : 256;
     in->f.base = 0; /* where the search for a signature ended */
     if (cv_h5in_pread(&in->f, 0, n, head) || n < 4)
         return cv_source_fail(in->src, in->err,
                               "expected an HDF5 file, found one that %s",
                               problem);
-    while (i < n && (head[i] >= 0x20 || (head[i] >= '\t' && head[i] <= '\r')))
-        i++;
-    if (i == n)
-        found = "looks like text; for CSV set data.format: csv";
-    else if (head[0] == 0x1f && head[1] == 0x8b)
-        found = "is packed with gzip; unpack it, or for IDX set data.format: "
-                "idx";
-    else if (!head[0] && !head[1] && head[2] >= 8 && head[2] <= 14 &&
-             head[3] >= 1 && head[3] <= 4)
-        found = "looks like IDX; set data.format: idx";
+    found = cv_table_looks_like(head, n);
     return cv_source_fail(in->src, in->err,
                           "expected an HDF5 file, found one that %s",
                           found ? found : problem);

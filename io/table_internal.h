@@ -43,6 +43,9 @@ static inline int cv_source_keeps(const cv_source *src, int64_t i)
     return !src->filter || !src->filter->keep || src->filter->keep[i];
 }
 
+/** What a file that is not HDF5 looks like by its first bytes (at least 4),
+ *  and what to do; read after "one that ". NULL: nothing known. */
+const char *cv_table_looks_like(const uint8_t *head, size_t n);
 /** A table with x (zero) and cols (no names) allocated. */
 cv_table *cv_table_alloc(int64_t n_rows, int32_t n_cols, cv_type type);
 /** Every name is a name, and no two are the same. */

@@ -460,7 +460,7 @@ static void test_encode_errors(void **state)
     cv_design *d;
     t = csv("age,sex,ward,ill\n1,1,9,no\n", &numbers);
     assert_input_error(cv_design_encode(&t, s, 1, &d, &err), &err,
-                       "'sex': a value", "row 1");
+                       "'sex': a value", "line 2: '1'");
     /* a category where a number was agreed */
     declare(&numbers, "age", CV_FEATURE_CATEGORY);
     declare(&numbers, "sex", CV_FEATURE_CATEGORY);
