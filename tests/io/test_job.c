@@ -158,7 +158,7 @@ static void test_defaults(void **state)
 /* Everything at once, in an order and notation of its own. */
 static const char full[] =
     "{\"training\": {\"rounds\": 3, \"strategy\": \"fedyogi\",\n"
-    "  participation: 0.25, min_silos: 2, weights: declared,\n"
+    "  participation: 0.75, min_silos: 2, weights: declared,\n"
     "  seed: 9223372036854775807, tolerance: 1e-6,\n"
     "  local: {steps: 7, batch: 5, optimizer: sgd, learning_rate: .5,\n"
     "    momentum: 0.9, weight_decay: 1.0e-4, proximal: 0},\n"
@@ -182,7 +182,7 @@ static void test_full(void **state)
     (void)state;
     cv_job *job = parse(full);
     assert_true(job->training.seed == INT64_MAX);
-    assert_true(job->training.participation == 0.25);
+    assert_true(job->training.participation == 0.75);
     assert_int_equal(job->training.weights, CV_WEIGHTS_DECLARED);
     assert_int_equal(job->training.local.epochs, 0);
     assert_int_equal(job->training.local.steps, 7);
@@ -356,8 +356,8 @@ static const struct {
     {"model.activation", full, "tanh", "tanh", "relu"},
     {"training.strategy", base, "fedavg", "fedavg", "scaffold"},
     {"training.rounds", base, "rounds: 20", "rounds: 20", "rounds: 40"},
-    {"training.participation", full, "participation: 0.25",
-     "participation: 0.25", "participation: 0.5"},
+    {"training.participation", full, "participation: 0.75",
+     "participation: 0.75", "participation: 0.875"},
     {"training.min_silos", full, "min_silos: 2", "min_silos: 2",
      "min_silos: 3"},
     {"training.weights", base, "server: {}", "weights: equal", "weights: rows"},
