@@ -1,6 +1,7 @@
 """Each command as a user meets it, on data of their own."""
 import csv
 import os
+import shutil
 import subprocess
 
 import h5py
@@ -273,10 +274,11 @@ def installed_files(folder):
     for name in ("bin/covey", "share/man/man1/covey.1",
                  "share/bash-completion/completions/covey"):
         assert os.path.exists(os.path.join(folder, name)), name
-    man = command(["man", "--warnings", "-l",
-                   os.path.join(folder, "share/man/man1/covey.1")],
-                  expect=None)
-    assert man.code != 0 or not man.err.strip(), man.err
+    if shutil.which("man"):
+        man = command(["man", "--warnings", "-l",
+                       os.path.join(folder, "share/man/man1/covey.1")],
+                      expect=None)
+        assert man.code != 0 or not man.err.strip(), man.err
     completed = subprocess.run(
         ["bash", "-c", ". %s/share/bash-completion/completions/covey; "
          "COMP_WORDS=(covey ins); COMP_CWORD=1; _covey; "
