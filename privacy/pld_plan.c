@@ -2,8 +2,8 @@
 
 #include <math.h>
 
+#include "privacy/golden.h"
 #include "privacy/rdp.h"
-#include "privacy/search.h"
 
 /* Error that the grid may add to epsilon in coarse and in fine plans: relative
  * to it, and at most; and what it may add to delta at least, relatively. */

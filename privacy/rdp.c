@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "core/err.h"
-#include "privacy/search.h"
+#include "privacy/golden.h"
 
 /* Parts of the integrand below exp of this, of the largest, are left out: of
  * the moment itself, and of its distance from 1, which may be tiny. */

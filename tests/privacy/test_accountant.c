@@ -350,6 +350,17 @@ static void extra_terms_are_what_they_should_be(void **state)
     double charged = epsilon_of(c, CV_ACCOUNT_PLD,
                                 1e-5 - (1.0 + exp(p.epsilon)) * p.extra.total);
     assert_true(fabs(p.epsilon / charged - 1.0) < 2e-5);
+    /* The same where the charge is a good part of delta. */
+    cv_segment q = {1.0, 0.01, 3000, {400.0, 4, 1000, 1e-14}}; /* v 1.2e-7 */
+    cv_segment r0 = {1.0, 0.01, 3000, REAL};
+    for (int m = 0; m < 2; m++) {
+        p = spent(&q, 1, METHODS[m], 1e-5);
+        double left = 1e-5 - (1.0 + exp(p.epsilon)) * p.extra.total;
+        assert_true(p.extra.total > 1.19e-7 && left < 0.9e-5 && left > 0.0);
+        double e = epsilon_of(r0, METHODS[m], left); /* whole orders: higher */
+        assert_true(p.epsilon > e * (1.0 - 1e-5) && p.epsilon < e * 1.005);
+        assert_true(p.epsilon > epsilon_of(r0, METHODS[m], 1e-5) * 1.005);
+    }
     /* Small sigma: RDP stands in. */
     s.noise_multiplier = 2.5; /* 250 units */
     assert_true(spent(&s, 1, CV_ACCOUNT_PLD, 1e-5).method == CV_ACCOUNT_RDP);

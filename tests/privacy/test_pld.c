@@ -58,8 +58,10 @@ static double phi(double x)
 
 static double x_of(double s, double q, double loss)
 {
-    double r = expm1(loss) / q;
-    return r <= -1.0 ? -INFINITY : s * s * log1p(r) + 0.5;
+    double r = loss < -0.5 ? exp(loss) - (1.0 - q) : expm1(loss) + q;
+    if (!(r > 0.0))
+        return -INFINITY;
+    return s * s * (loss < -0.5 ? log(r / q) : log1p(expm1(loss) / q)) + 0.5;
 }
 
 /* Hockey stick of one step at any real e, exactly. */
@@ -177,10 +179,10 @@ static void anchors_match_the_reference(void **state)
 /* ---- one and two steps -------------------------------------------------- */
 
 static const cv_pld_part SINGLE[] = {
-    {0.3, 0.9, 1.0},   {0.5, 0.1, 1.0},   {1.0, 0.5, 1.0},
-    {1.0, 1e-3, 1.0},  {0.7, 1e-5, 1.0},  {4.0, 0.02, 1.0},
-    {30.0, 0.3, 1.0},  {10.0, 1e-4, 1.0}, {2.0, 1.0 - 1e-9, 1.0},
-    {100.0, 0.01, 1.0}};
+    {0.3, 0.9, 1.0},    {0.5, 0.1, 1.0},        {1.0, 0.5, 1.0},
+    {1.0, 1e-3, 1.0},   {0.7, 1e-5, 1.0},       {4.0, 0.02, 1.0},
+    {30.0, 0.3, 1.0},   {10.0, 1e-4, 1.0},      {2.0, 1.0 - 1e-9, 1.0},
+    {100.0, 0.01, 1.0}, {0.7, 1.0 - 1e-14, 1.0}};
 static const double DELTA[] = {0.3, 1e-2, 1e-5, 1e-9, 1e-15, 1e-40, 1e-150};
 
 static void one_step_is_exact(void **state)
@@ -289,38 +291,47 @@ static void segments_merge_and_commute(void **state)
 static void grids_dominate_one_step(void **state)
 {
     (void)state;
-    static const double h[] = {0.5, 0.03, 1e-3};
-    for (size_t i = 0; i < 27; i++) {
-        const cv_pld_part *c = SINGLE + i / 3;
-        for (int d = 0; d < 2; d++) {
-            cv_direction dir = (cv_direction)d;
-            cv_loss_grid g;
-            cv_loss_grid_create(&g, dir, c->noise, c->sampling, h[i % 3], 12.0);
-            double mass = g.infinite;
-            for (size_t k = 0; k < g.n; k++) {
-                assert_true(g.p[k] >= 0.0);
-                mass += g.p[k];
-            }
-            assert_true(fabs(mass - 1.0) < 1e-12);
-            assert_true((double)g.n <= cv_loss_grid_size(c->noise, c->sampling,
-                                                         12.0, h[i % 3]));
-            size_t step = g.n / 200 + 1;
-            for (size_t k = 0; k < g.n; k += step)
-                for (double at = 0.0; at < 1.0; at += 0.35) {
-                    double e = ((double)g.first + (double)k + at) * h[i % 3];
-                    double sum = g.infinite;
-                    for (size_t j = k; j < g.n; j++)
-                        sum += g.p[j] *
-                               fmax(-expm1(e - ((double)g.first + (double)j) *
-                                                   h[i % 3]),
-                                    0.0);
-                    double want = stick(dir, c->noise, c->sampling, e);
-                    assert_true(sum >= want - 1e-13 * (1.0 + exp(e) * want));
-                    if (at == 0.0)
-                        assert_true(sum <= want + 1e-12);
-                }
-            cv_loss_grid_free(&g);
+    static const double h[] = {0.5, 0.03, 1e-3}, reach[] = {12.0, 2.5};
+    for (int i = 0; i < 108; i++) {
+        const cv_pld_part *c = SINGLE + i / 12;
+        cv_direction dir = (cv_direction)(i / 6 % 2);
+        double far = reach[i / 3 % 2], gap = h[i % 3];
+        cv_loss_grid g;
+        cv_loss_grid_create(&g, dir, c->noise, c->sampling, gap, far);
+        double mass = g.infinite;
+        for (size_t k = 0; k < g.n; k++) {
+            assert_true(g.p[k] >= 0.0);
+            mass += g.p[k];
         }
+        assert_true(fabs(mass - 1.0) < 1e-12);
+        assert_true((double)g.n <=
+                    cv_loss_grid_size(c->noise, c->sampling, far, gap));
+        size_t step = g.n / 100 + 1;
+        for (size_t k = 0; k < g.n; k += step)
+            for (double at = 0.0; at < 1.0; at += 0.35) {
+                double first = (double)g.first, sum = g.infinite;
+                double e = (first + (double)k + at) * gap;
+                for (size_t j = k; j < g.n; j++) {
+                    double over = (first + (double)j) * gap - e;
+                    sum += g.p[j] * fmax(-expm1(-over), 0.0);
+                }
+                double want = stick(dir, c->noise, c->sampling, e);
+                assert_true(sum >= want - 1e-13 * (1.0 + exp(e) * want));
+                if (at == 0.0 && far > 9.0)
+                    assert_true(sum <= want + 1e-12);
+            }
+        cv_loss_grid_free(&g);
+    }
+}
+
+/* losses 15 to 26 */
+            double e = (double)k * h, sum = g.infinite;
+            for (size_t j = (size_t)(k - g.first); j < g.n; j++)
+                sum += g.p[j] * -expm1(e - (double)(g.first + (int64_t)j) * h);
+            double want = stick((cv_direction)d, 0.5, q, e);
+            assert_true(between(sum, want * (1.0 - 1e-8), want * (1 + 1e-8)));
+        }
+        cv_loss_grid_free(&g);
     }
 }
 

@@ -200,9 +200,10 @@ static double binomial(double s, double q, int a)
 static void whole_orders_are_binomial_sums(void **state)
 {
     (void)state;
-    static const double noise[] = {0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 20.0, 300.0};
+    static const double noise[] = {0.006, 0.02, 0.05, 0.1,  0.2,
+                                   0.5,   1.0,  3.0,  20.0, 300.0};
     static const double q[] = {0.999, 0.7, 0.3, 0.02, 1e-3, 1e-5};
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 10; i++)
         for (size_t j = 0; j < 6; j++)
             for (int a = 2; a <= 400; a = a < 8 ? a + 1 : a * 2) {
                 double want = binomial(noise[i], q[j], a);
@@ -256,7 +257,9 @@ static void any_real_exponent_is_right(void **state)
         {1.0, 0.01, -0.5},  {1.0, 0.01, -7.3},   {0.7, 0.3, -2.2},
         {4.0, 0.1, -60.0},  {2.0, 1e-4, -300.0}, {0.5, 0.9, -1.5},
         {1.0, 0.01, 1.001}, {1.0, 0.01, 1e-3},   {3.0, 0.2, 0.5},
-        {1.5, 0.05, 2.7},   {0.4, 0.02, 1.3},    {10.0, 0.5, 33.3}};
+        {1.5, 0.05, 2.7},   {0.4, 0.02, 1.3},    {10.0, 0.5, 33.3},
+        {0.1, 0.01, 1.1},   {0.1, 1e-4, 1.3},    {0.05, 0.3, 1.05},
+        {0.02, 0.01, 1.02}, {0.15, 0.05, -0.7},  {0.25, 1e-6, 1.6}};
     for (size_t i = 0; i < sizeof c / sizeof c[0]; i++)
         assert_true(is_near(cv_log_moment(c[i][0], c[i][1], c[i][2]),
                             direct(c[i][0], c[i][1], c[i][2]), 1e-9));

@@ -1,6 +1,6 @@
 /** One-dimensional minimisation, for the accountant. */
-#ifndef COVEY_PRIVACY_SEARCH_H
-#define COVEY_PRIVACY_SEARCH_H
+#ifndef COVEY_PRIVACY_GOLDEN_H
+#define COVEY_PRIVACY_GOLDEN_H
 
 typedef double (*cv_real_fn)(void *ctx, double x);
 

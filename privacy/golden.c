@@ -1,4 +1,4 @@
-#include "privacy/search.h"
+#include "privacy/golden.h"
 
 #include <math.h>
 
