@@ -324,16 +324,6 @@ static void grids_dominate_one_step(void **state)
     }
 }
 
-/* losses 15 to 26 */
-            double e = (double)k * h, sum = g.infinite;
-            for (size_t j = (size_t)(k - g.first); j < g.n; j++)
-                sum += g.p[j] * -expm1(e - (double)(g.first + (int64_t)j) * h);
-            double want = stick((cv_direction)d, 0.5, q, e);
-            assert_true(between(sum, want * (1.0 - 1e-8), want * (1 + 1e-8)));
-        }
-        cv_loss_grid_free(&g);
-    }
-}
 
 /* However bad the plan, the curve stays above the truth: window too small or in
  * the wrong place, tilt too strong, grid too coarse, reach too short. */
