@@ -128,9 +128,20 @@ static int check_training(const checker *c)
     return 0;
 }
 
+/* Defaults that a row cannot say, for they depend on other sections. */
+static void fill_in(cv_job *job)
+{
+    if (!job->model.transform)
+        job->model.transform = cv_strdup("none");
+    if (job->secure_aggregation.given && !job->privacy.enabled &&
+        job->secure_aggregation.clip <= 0)
+        job->secure_aggregation.clip = 100;
+}
+
 int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err)
 {
     checker c = {job, tree, err};
+    fill_in(job);
     int rc = check_silos(&c);
     if (!rc)
         rc = check_features(&c);
