@@ -40,6 +40,11 @@ static void block_sums_all(cv_run *run, MPI_Comm comm, const cv_samples *data,
     free(part);
 }
 
+void cv_evaluate_silo_all(cv_run *run, const cv_hosted *h, double *sums)
+{
+    block_sums_all(run, run->fed.silo, &h->test, sums);
+}
+
 void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS])
 {
     int k = cv_model_n_sums(run->model);
@@ -52,8 +57,8 @@ void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS])
     } else if (run->n_test_rows > 0) {
         double *mine = CV_NEW((size_t)run->fed.n_hosted * (size_t)k, double);
         for (int s = 0; s < run->fed.n_hosted; s++)
-            block_sums_all(run, run->fed.silo, &run->hosted[s].test,
-                           mine + (size_t)s * (size_t)k);
+            cv_evaluate_silo_all(run, &run->hosted[s],
+                                 mine + (size_t)s * (size_t)k);
         cv_sum_silos_all(&run->fed, total, mine, (size_t)k);
         free(mine);
     }

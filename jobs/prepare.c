@@ -22,8 +22,8 @@ typedef struct {
     cv_table **table;  /* (n) */
     int32_t **silo_of; /* (n) hosted silo of each row, NULL: all of one */
     int n;
-    cv_table *test;     /* simulate.test */
-    uint8_t digest[32]; /* of the files of a simulated run */
+    cv_table *test;  /* simulate.test or data.test: public rows */
+    cv_sha256 *hash; /* of the files that all ranks read */
 } sources;
 
 static void sources_free(sources *src)
@@ -35,20 +35,25 @@ static void sources_free(sources *src)
     free(src->table);
     free(src->silo_of);
     cv_table_destroy(&src->test);
+    cv_sha256_destroy(&src->hash);
 }
 
-/* Simulated silos: every rank deals out the rows itself, so all must read the
- * same files. */
-static int check_copies_all(const cv_run *run, const sources *src, cv_err *err)
+/* Public rows, and those of simulated silos, are read by every rank: all must
+ * read the same files. */
+static int check_copies_all(const cv_run *run, sources *src, cv_err *err)
 {
-    int differs = cv_same_digest_all(run->fed.world, src->digest);
+    uint8_t digest[32];
+    cv_sha256_end(src->hash, digest);
+    int differs = cv_same_digest_all(run->fed.world, digest);
     if (!differs)
         return 0;
     return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
-                      "rank %d reads another copy of simulate.source or "
-                      "simulate.test than rank 0; give all nodes the same "
-                      "files",
-                      differs - 1);
+                      "rank %d reads another copy of %s than rank 0; give all "
+                      "nodes the same files",
+                      differs - 1,
+                      run->job->simulate.enabled
+                          ? "simulate.source or simulate.test"
+                          : "data.test");
 }
 
 static char *beside_job(const cv_job *job, const char *path)
@@ -59,6 +64,25 @@ static char *beside_job(const cv_job *job, const char *path)
     return full;
 }
 
+/* Rows to test on that are nobody's secret; every rank reads them. */
+static int read_public_test(cv_run *run, sources *src, const char *name,
+                            const char *role, cv_err *err)
+{
+    const cv_job *job = run->job;
+    char *path = beside_job(job, name);
+    int rc = cv_table_read(
+        path, job->data.format, role,
+        &(cv_row_filter){.declared_only = job->data.n_features > 0},
+        job->data.features, job->data.n_features, job->data.target, &src->test,
+        err);
+    if (!rc)
+        rc = cv_fs_fingerprint(path, src->hash, err);
+    if (rc)
+        cv_err_merge_site(err); /* the file is public */
+    free(path);
+    return rc;
+}
+
 /* ---- simulated silos: one file, rows dealt out ------------------------- */
 
 static int read_simulated(cv_run *run, sources *src, cv_err *err)
@@ -67,8 +91,6 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     const cv_fed *fed = &run->fed;
     char *path = beside_job(job, job->simulate.source);
     run->hosted[0].data = path;
-    char *test = NULL;
-    cv_sha256 *h = cv_sha256_create();
     float *y = NULL;
     int32_t *silo_of = NULL;
     uint8_t *keep = NULL;
@@ -101,23 +123,12 @@ static int read_simulated(cv_run *run, sources *src, cv_err *err)
     CV_CHECK(src->table[0]->n_rows == kept);
     src->silo_of[0] = silo_of;
     silo_of = NULL;
-    if (job->simulate.test) {
-        test = beside_job(job, job->simulate.test);
-        rc = cv_table_read(
-            test, job->data.format, "simulate.test",
-            &(cv_row_filter){.declared_only = job->data.n_features > 0},
-            job->data.features, job->data.n_features, job->data.target,
-            &src->test, err);
-    }
+    if (!rc && job->simulate.test)
+        rc = read_public_test(run, src, job->simulate.test, "simulate.test",
+                              err);
     if (!rc)
-        rc = cv_fs_fingerprint(path, h, err);
-    if (!rc && test)
-        rc = cv_fs_fingerprint(test, h, err);
-    if (!rc)
-        cv_sha256_end(h, src->digest);
+        rc = cv_fs_fingerprint(path, src->hash, err);
 out:
-    cv_sha256_destroy(&h);
-    free(test);
     free(y);
     free(silo_of);
     free(keep);
@@ -128,23 +139,20 @@ out:
 
 static int read_sources(cv_run *run, sources *src, cv_err *err)
 {
-    const cv_run_options *opt = run->options;
     int simulated = run->job->simulate.enabled;
     src->n = simulated ? 1 : run->fed.n_hosted;
     src->table = CV_NEW(src->n, cv_table *);
     src->silo_of = CV_NEW(src->n, int32_t *);
     if (simulated)
         return read_simulated(run, src, err);
-    if (!opt->silo && !opt->silo_dir)
-        return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
-                          "no data: expected --silo-dir DIR or --silo FILE "
-                          "(or a `simulate` section in the job)");
     for (int s = 0; s < run->fed.n_hosted; s++) {
         int rc = cv_site_read(run, &run->hosted[s], &src->table[s], err);
         if (rc)
             return rc;
     }
-    return 0;
+    return run->job->data.test ? read_public_test(run, src, run->job->data.test,
+                                                  "data.test", err)
+                               : 0;
 }
 
 /* ---- schema ----------------------------------------------------------------
@@ -399,9 +407,12 @@ static int encode_test(cv_run *run, sources *src, double scales[2], cv_err *err)
         d->x = NULL;
         d->y = NULL;
     } else {
-        char *path = beside_job(run->job, run->job->simulate.test);
+        int simulated = run->job->simulate.enabled;
+        char *path = beside_job(run->job, simulated ? run->job->simulate.test
+                                                    : run->job->data.test);
         cv_err_merge_site(err);
-        cv_err_prefix(err, "simulate.test %s", path);
+        cv_err_prefix(err, "%s %s", simulated ? "simulate.test" : "data.test",
+                      path);
         free(path);
     }
     cv_design_destroy(&d);
@@ -508,17 +519,31 @@ static int weigh_silos_all(cv_run *run, cv_err *err)
     return 0;
 }
 
+/* With masked sums no silo's rows are told: weights by rows ride in the sum. */
+static void weigh_masked(cv_run *run)
+{
+    const cv_job *job = run->job;
+    int n = run->fed.n_silos;
+    double total = 0.0;
+    run->weight = CV_NEW(n, double);
+    for (int i = 0; i < n; i++) {
+        run->weight[i] = job->training.weights == CV_WEIGHTS_DECLARED
+                             ? job->silos[i].weight
+                             : 1.0;
+        total += run->weight[i];
+    }
+    for (int i = 0; i < n; i++)
+        run->weight[i] = job->training.weights == CV_WEIGHTS_ROWS
+                             ? (double)NAN
+                             : run->weight[i] / total;
+    run->n_test_rows = run->public_test.n_rows;
+}
+
 int cv_prepare_all(cv_run *run, cv_err *err)
 {
-    sources src = {0};
+    sources src = {.hash = cv_sha256_create()};
     double scales[2] = {-INFINITY, -INFINITY}, scale;
-    int rc;
-    run->hosted = CV_NEW(run->fed.n_hosted, cv_hosted);
-    for (int s = 0; s < run->fed.n_hosted; s++) {
-        run->hosted[s].index = run->fed.first + s;
-        run->hosted[s].name = run->job->silos[run->fed.first + s].name;
-    }
-    rc = read_sources(run, &src, err);
+    int rc = read_sources(run, &src, err);
     rc = agree_schema_all(run, &src, rc, err); /* agrees on rc first */
     if (!rc)
         rc = check_copies_all(run, &src, err); /* the same on all ranks */
@@ -532,8 +557,11 @@ int cv_prepare_all(cv_run *run, cv_err *err)
         rc = check_shared_all(run, err);
     if (rc)
         goto out;
-    cv_standardize_all(run, scale);
-    rc = weigh_silos_all(run, err); /* the same on all ranks */
+    rc = cv_standardize_all(run, scale, err);
+    if (!rc && run->secure)
+        weigh_masked(run);
+    else if (!rc)
+        rc = weigh_silos_all(run, err); /* the same on all ranks */
 out:
     sources_free(&src);
     return rc;

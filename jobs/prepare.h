@@ -7,7 +7,8 @@
 /** Pooled means and scales over the training rows of all silos, missing values
  *  filled with the mean; then float rows are standardised in place, and uint8
  *  rows by (mul, add) as they are gathered. Collective on fed.world.
- *  scale: factor of the raw x (uint8). */
-void cv_standardize_all(cv_run *run, double scale);
+ *  scale: factor of the raw x (uint8).
+ *  With masked sums the moments are summed under masks. */
+int cv_standardize_all(cv_run *run, double scale, cv_err *err);
 
 #endif

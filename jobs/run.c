@@ -16,14 +16,18 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "jobs/budget.h"
 #include "jobs/commands.h"
 #include "jobs/folder.h"
+#include "jobs/masked.h"
 #include "jobs/saved.h"
 #include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/quantise.h"
 #include "solver/blas.h"
+#include "solver/private_gradient.h"
+#include "solver/private_train.h"
 
 const char *const cv_phase_names[CV_N_PHASES] = {"train", "sum", "evaluate",
                                                  "save"};
@@ -188,7 +192,25 @@ static int split_world_all(cv_run *run, cv_err *err)
                            err);
     free(wish);
     free(names);
-    return rc;
+    if (rc)
+        return rc;
+    run->hosted = CV_NEW(run->fed.n_hosted, cv_hosted);
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        run->hosted[s].index = run->fed.first + s;
+        run->hosted[s].name = run->job->silos[run->fed.first + s].name;
+    }
+    return 0;
+}
+
+/* Each site's silo.yaml and state; then, with masks, its key and journal: what
+ * is wrong there is said before any data are read. */
+static int open_sites_all(cv_run *run, cv_err *err)
+{
+    int rc = 0;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++)
+        rc = cv_site_open(run, &run->hosted[s], err);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    return rc ? rc : cv_secure_open_all(run, err);
 }
 
 /* The root's folder is everyone's: a rank started elsewhere, or with another
@@ -252,7 +274,7 @@ static int build_model(cv_run *run, cv_err *err)
         if (st->init)
             st->init(&run->server, run->server_state, n);
         int sums = run->fed.n_hosted > 1 ? st->n_payload : 1;
-        for (int k = 0; k < sums; k++)
+        for (int k = 0; k < sums && !run->secure; k++)
             run->sum[k] = cv_calloc(n, run->wide ? 8 : 4);
     }
     for (int s = 0; cv_fed_is_leader(&run->fed) && s < run->fed.n_hosted; s++)
@@ -295,10 +317,53 @@ static int make_run_id_all(cv_run *run, cv_err *err)
         cv_sha256_add(h, all, n * k * sizeof *all);
         cv_sha256_end(h, run->run_id);
         cv_sha256_destroy(&h);
+        run->has_id = 1;
     }
     free(mine);
     free(all);
     return rc;
+}
+
+/* Masks are bound to the run's id, so a run that has masks knows it before it
+ * sums anything. */
+static int know_run_all(cv_run *run, cv_err *err)
+{
+    int rc = 0;
+    if (run->options->resume)
+        rc = cv_restore_id_all(run, err);
+    if (!rc && !run->has_id)
+        rc = make_run_id_all(run, err);
+    return rc ? rc : cv_secure_same_data_all(run, err);
+}
+
+/* What masks and noise need, once model and checkpoint are there. */
+static int open_privacy_all(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    if (!run->secure)
+        return 0;
+    int rc = cv_secure_resume_all(run, err);
+    if (!rc && run->round > 0)
+        rc = cv_budget_lost_all(run, err);
+    if (!rc)
+        rc = cv_budget_open_all(run, err);
+    if (rc)
+        return rc;
+    cv_masked_make_room(run);
+    cv_params_digest(run->secure->model, run->w, run->n);
+    if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD)
+        return run->round > 0 ? cv_sign_record_all(run, err) : 0;
+    if (job->privacy.noise == CV_NOISE_LOCAL)
+        run->private_trainer = cv_private_trainer_create(
+            run->model, &run->train, job->privacy.clip, run->budget->exponent,
+            run->secure->wide);
+    else
+        run->private_grad =
+            cv_private_grad_create(run->model, job->privacy.clip,
+                                   run->budget->exponent, run->secure->wide);
+    if (job->training.local.momentum > 0.0 && cv_fed_is_leader(&run->fed))
+        run->velocity = CV_NEW(run->n, float);
+    return run->round > 0 ? cv_sign_record_all(run, err) : 0;
 }
 
 /* ---- telling ---------------------------------------------------------------
@@ -329,10 +394,42 @@ static void format_round(cv_buf *b, const cv_run *run, double started,
         add_number(b, "test_", run->metric_names[m], h->metrics[m]);
     if (live && run->round < total)
         cv_buf_printf(b, "  %s left", left);
+    add_number(b, "", "epsilon", h->epsilon);
     cv_buf_printf(b, "  silos %lld/%d  %.2f s/round", (long long)h->n_silos,
                   run->fed.n_silos, per);
     if (!live && run->round < total)
         cv_buf_printf(b, "  %s left", left);
+}
+
+/* What will be spent, before anything is. */
+static void tell_privacy(const cv_run *run)
+{
+    const cv_job *job = run->job;
+    const cv_budget *b = run->budget;
+    char text[300], cap[80] = "", rounds[80] = "";
+    if (!run->secure || !run->secure->masks)
+        return;
+    if (!job->privacy.enabled) {
+        snprintf(text, sizeof text,
+                 "sums are masked and checked, up to %d operator%s may "
+                 "collude; no differential privacy",
+                 run->secure->collusion,
+                 run->secure->collusion == 1 ? "" : "s");
+    } else {
+        if (job->privacy.epsilon > 0.0)
+            snprintf(cap, sizeof cap, ", epsilon at most %g at delta %g",
+                     job->privacy.epsilon, job->privacy.delta);
+        if (b->allowed != CV_MAX_STEPS)
+            snprintf(rounds, sizeof rounds, "; the budget allows %lld rounds",
+                     (long long)b->allowed);
+        snprintf(text, sizeof text,
+                 "privacy of each %s: noise multiplier %.4f%s%s",
+                 job->privacy.unit == CV_UNIT_SILO ? "silo" : "record",
+                 b->multiplier, cap, rounds);
+    }
+    cv_progress_show(text);
+    cv_progress_end();
+    cv_log(CV_LOG_INFO, "privacy", "%s", text);
 }
 
 static void tell_start(const cv_run *run)
@@ -354,6 +451,7 @@ static void tell_start(const cv_run *run)
              run->job->model.kind, count, run->round ? ", resumed" : "");
     cv_progress_show(text);
     cv_progress_end();
+    tell_privacy(run);
 }
 
 static void tell_set_up(const cv_run *run)
@@ -399,6 +497,12 @@ static void check_converged(cv_run *run)
     run->converged = tol > 0.0 && h->update <= tol * (size + tol);
 }
 
+/* One more round would cost more than the job allows. */
+static int budget_spent(const cv_run *run)
+{
+    return run->budget && run->job->privacy.enabled && run->budget->allowed < 1;
+}
+
 static int train_all(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
@@ -407,7 +511,8 @@ static int train_all(cv_run *run, cv_err *err)
     int rc = 0, stop = 0;
     if (first > 0) /* killed after its last save, or started once more */
         check_converged(run);
-    while (run->round < job->training.rounds && !stop && !run->converged) {
+    while (run->round < job->training.rounds && !stop && !run->converged &&
+           !budget_spent(run)) {
         rc = cv_round_all(run, err);
         if (rc == CV_ERR_SILOS && run->round > 0) { /* also says who sat out */
             cv_err second;
@@ -429,7 +534,8 @@ static int train_all(cv_run *run, cv_err *err)
             tell_round(run, started, first);
         check_converged(run);
         stop = stop_asked_all(run);
-        int last = run->round == job->training.rounds || run->converged;
+        int last = run->round == job->training.rounds || run->converged ||
+                   budget_spent(run);
         if (run->round % job->checkpoint.every == 0 || last || stop) {
             rc = cv_save_all(run, err);
             if (rc)
@@ -458,6 +564,12 @@ static void tell_end(const cv_run *run)
     if (idle)
         fprintf(stderr, "note: %d of %d silos took part in no round\n", idle,
                 run->fed.n_silos);
+    if (budget_spent(run) && run->round < run->job->training.rounds)
+        fprintf(stderr,
+                "note: one more round would pass the budget of epsilon %g at "
+                "delta %g; %d were planned\n",
+                run->job->privacy.epsilon, run->job->privacy.delta,
+                run->job->training.rounds);
     fprintf(stderr, "%s after round %lld; model in %s/run.h5\n",
             run->converged ? "converged" : "done", (long long)run->round,
             run->dir);
@@ -465,7 +577,13 @@ static void tell_end(const cv_run *run)
 
 static void free_run(cv_run *run)
 {
+    cv_secure_close(run);
+    cv_budget_close(run);
+    cv_private_grad_destroy(&run->private_grad);
+    cv_private_trainer_destroy(&run->private_trainer);
+    free(run->velocity);
     for (int s = 0; run->hosted && s < run->fed.n_hosted; s++) {
+        cv_silo_destroy(&run->hosted[s].site);
         free(run->hosted[s].data);
         free(run->hosted[s].state_dir);
         for (int k = 0; k < CV_MAX_STATE; k++) {
@@ -512,6 +630,10 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
         rc = split_world_all(run, err);
     if (!rc)
         rc = open_folder_all(run, folder, err);
+    if (!rc)
+        rc = open_sites_all(run, err);
+    if (!rc && run->secure)
+        rc = know_run_all(run, err);
     if (rc)
         return rc;
     run->set_up[CV_AT_JOB] = cv_now();
@@ -524,9 +646,11 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
     rc = cv_agree_all(run->fed.world, build_model(run, err), err);
     if (!rc && run->options->resume)
         rc = cv_restore_all(run, err);
+    if (!rc)
+        rc = open_privacy_all(run, err);
     if (!rc && run->behind)
         rc = cv_save_all(run, err);
-    if (!rc && run->round == 0)
+    if (!rc && run->round == 0 && !run->has_id)
         rc = make_run_id_all(run, err);
     if (rc)
         return rc;

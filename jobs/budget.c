@@ -1,0 +1,430 @@
+#include "jobs/budget.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "mpi/agree.h"
+#include "mpi/reduce.h"
+#include "privacy/clip.h"
+#include "privacy/field.h"
+#include "privacy/quantise.h"
+#include "solver/private_gradient.h"
+
+/* Statistical distance of one table sample: below this for every sigma
+ * (discrete_gaussian.h). */
+static const double SAMPLER_DISTANCE = 0x1p-111;
+
+static int is_record(const cv_job *job)
+{
+    return job->privacy.enabled && job->privacy.unit == CV_UNIT_RECORD;
+}
+
+static int is_local(const cv_job *job)
+{
+    return is_record(job) && job->privacy.noise == CV_NOISE_LOCAL;
+}
+
+static cv_account_method method_of(const cv_job *job)
+{
+    return job->privacy.accountant == CV_ACCOUNTANT_RDP ? CV_ACCOUNT_RDP
+                                                        : CV_ACCOUNT_PLD;
+}
+
+/* ---- grid -------------------------------------------------------------------
+ */
+
+static int ceil_log2(double x)
+{
+    int e;
+    double m = frexp(x, &e);
+    return m == 0.5 ? e - 1 : e;
+}
+
+/* Without privacy: clip / grid = 2^k or a little less, as fine as n sums fit. A
+ * sum by rows multiplies with up to 2^31 of them. */
+static int plain_bits(const cv_run *run)
+{
+    int n = ceil_log2((double)run->fed.n_silos);
+    if (!run->secure->wide)
+        return 30 - n;
+    return run->job->training.weights == CV_WEIGHTS_ROWS ? 28 - n : 50 - n;
+}
+
+/* Largest sum of words of a silo, over clip: itself, or a batch of records. The
+ * batch that is drawn is larger than this with probability below 1e-14 as long
+ * as the rows are as many as the public batch says; if it ever is, words wrap
+ * round, which costs utility and never privacy. */
+static double most_units(const cv_job *job)
+{
+    double b = job->training.local.batch;
+    return is_record(job) && !is_local(job) ? b + 8.0 * sqrt(b) + 32.0 : 1.0;
+}
+
+static double sensitivity_of(const cv_run *run, double clip, int exponent)
+{
+    const cv_budget *b = run->budget;
+    if (is_record(run->job))
+        return cv_private_sensitivity(run->model, clip, exponent);
+    double d = cv_silo_sensitivity(clip, b->d, exponent);
+    if (!run->job->privacy.adaptive.enabled)
+        return d;
+    return cv_clip_joint_sensitivity(d, cv_budget_bit(run, exponent));
+}
+
+/* Does n (B c/g + 12 sigma_i) stay below p/2? */
+static int has_room(const cv_run *run, int bits, double z)
+{
+    const cv_job *job = run->job;
+    int n = run->fed.n_silos, honest = n - run->secure->collusion;
+    double c = exp2(bits), delta = c * 1.05; /* the rest is below 5 % */
+    double sigma = is_local(job) ? 0.0 : z * delta / sqrt(honest);
+    double top = n * (most_units(job) * c + 12.0 * sigma);
+    return top < (run->secure->wide ? 0x1p59 : 0x1p31 - 3.0);
+}
+
+/* With privacy: so fine that rounding adds little to the sensitivity, and no
+ * finer, for wide noise takes longer to draw. Rounding adds about sqrt(d): 0.2 %
+ * where there is room, up to 3 % in the narrow field. */
+static int private_bits(cv_run *run, double z)
+{
+    int root = ceil_log2(sqrt((double)run->budget->d));
+    int bits = root + 9, least = root + 5;
+    bits = bits < 16 ? 16 : bits;
+    least = least < 12 ? 12 : least;
+    run->secure->wide = run->fed.n_silos > CV_NARROW_MAX_SILOS;
+    while (!run->secure->wide && !has_room(run, bits, z)) {
+        if (--bits >= least)
+            continue;
+        run->secure->wide = 1;
+        bits = root + 9 < 16 ? 16 : root + 9;
+    }
+    return bits;
+}
+
+double cv_budget_bit(const cv_run *run, int exponent)
+{
+    /* A bit of 0.3 clip: costs 1.1 % of the noise, and its own noise is 3.3
+     * times the multiplier, in silos. */
+    return floor(0.3 * run->budget->clip * exp2(-exponent));
+}
+
+void cv_budget_set_clip(cv_run *run, double clip)
+{
+    cv_budget *b = run->budget;
+    b->clip = clip;
+    b->exponent = ceil_log2(clip) - b->bits;
+    if (run->job->privacy.enabled)
+        b->sensitivity = sensitivity_of(run, clip, b->exponent);
+}
+
+/* ---- cost -------------------------------------------------------------------
+ */
+
+static void segment_of(const cv_run *run, int honest, cv_segment *s)
+{
+    const cv_job *job = run->job;
+    const cv_budget *b = run->budget;
+    /* An adaptive clip moves the sensitivity within a factor of two; the least
+     * is accounted for, at which the terms for integers are the largest. */
+    double least =
+        job->privacy.adaptive.enabled ? exp2(b->bits - 1) : b->sensitivity;
+    *s = (cv_segment){.noise_multiplier = b->multiplier,
+                      .sampling = is_record(job) ? job->privacy.sampling : 1.0,
+                      .steps = b->steps,
+                      .integers = {.sensitivity = least,
+                                   .shares = is_local(job) ? 1 : honest,
+                                   .dimension = (int64_t)b->d,
+                                   .sampler = SAMPLER_DISTANCE}};
+}
+
+void cv_budget_round(const cv_run *run, const cv_attempt *at, cv_segment *out)
+{
+    segment_of(run, at->honest, out);
+}
+
+cv_journal_cost cv_budget_cost(const cv_run *run, const cv_segment *s)
+{
+    return (cv_journal_cost){.noise_multiplier = s->noise_multiplier,
+                             .sampling = s->sampling,
+                             .steps = s->steps,
+                             .sensitivity = s->integers.sensitivity,
+                             .shares = s->integers.shares,
+                             .dimension = s->integers.dimension,
+                             .sampler = s->integers.sampler,
+                             .collusion = run->secure->collusion,
+                             .unit = run->job->privacy.unit == CV_UNIT_SILO};
+}
+
+static void update_epsilon(cv_run *run)
+{
+    cv_spent spent;
+    cv_accountant_epsilon(run->budget->spent, &spent, CV_ACCOUNT_RDP,
+                          run->job->privacy.delta);
+    run->budget->epsilon = spent.epsilon;
+}
+
+void cv_budget_charge(cv_run *run, const cv_segment *s)
+{
+    cv_budget *b = run->budget;
+    CV_CHECK(cv_accountant_add(b->spent, s, NULL) == 0);
+    if (b->allowed != CV_MAX_STEPS)
+        b->allowed--;
+    update_epsilon(run);
+}
+
+cv_variance cv_budget_share(const cv_run *run, const cv_attempt *at)
+{
+    const cv_budget *b = run->budget;
+    cv_variance v = cv_variance_at_least(b->multiplier * b->sensitivity);
+    return is_local(run->job) ? v : cv_variance_share(v, (uint64_t)at->honest);
+}
+
+/* ---- limits -----------------------------------------------------------------
+ */
+
+static void entry_segment(const cv_journal_cost *c, cv_segment *s)
+{
+    *s = (cv_segment){
+        .noise_multiplier = c->noise_multiplier,
+        .sampling = c->sampling,
+        .steps = c->steps,
+        .integers = {c->sensitivity, c->shares, c->dimension, c->sampler}};
+}
+
+/* All that this site has ever spent on these data. */
+static int site_spent(const cv_party *p, cv_accountant *a, cv_err *err)
+{
+    size_t n;
+    int rc = 0;
+    const cv_journal_entry *e = cv_journal_entries(p->journal, &n);
+    for (size_t i = 0; i < n && !rc; i++) {
+        cv_segment s;
+        if (e[i].cost.steps == 0 ||
+            !cv_journal_same_data(&e[i], p->data, p->place))
+            continue;
+        entry_segment(&e[i].cost, &s);
+        rc = cv_accountant_add(a, &s, err);
+    }
+    return rc;
+}
+
+/* The site's own limit, over all runs: does it allow the rounds to come? */
+static int check_site(const cv_run *run, const cv_hosted *h, const cv_party *p,
+                      const cv_segment *round, cv_err *err)
+{
+    const cv_job *job = run->job;
+    double epsilon = h->site->limits.epsilon, delta = h->site->limits.delta;
+    int64_t steps = 0, want = job->training.rounds - run->round;
+    if (epsilon <= 0.0 && delta <= 0.0)
+        return 0;
+    delta = delta > 0.0 ? delta : job->privacy.delta;
+    epsilon = epsilon > 0.0 ? epsilon : job->privacy.epsilon;
+    if (!(epsilon > 0.0))
+        return 0;
+    cv_accountant *a;
+    cv_accountant_create(&a);
+    int rc = site_spent(p, a, err);
+    if (!rc)
+        rc = cv_accountant_steps(a, &steps, round, method_of(job), epsilon,
+                                 delta, err);
+    cv_accountant_destroy(&a);
+    if (rc || steps / run->budget->steps >= want)
+        return rc;
+    return cv_err_set(
+        err, CV_ERR_PRIVACY, NULL, 0,
+        "silo %s: its own limit (epsilon %g at delta %g, over all runs on its "
+        "data) allows %lld of the %lld rounds to come; lower training.rounds, "
+        "add noise, or have the site raise `limits` in its silo.yaml",
+        h->name, epsilon, delta, (long long)(steps / run->budget->steps),
+        (long long)want);
+}
+
+static int check_sites(const cv_run *run, const cv_segment *round, cv_err *err)
+{
+    int rc = 0;
+    if (run->job->simulate.enabled || !cv_fed_is_leader(&run->fed))
+        return 0;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++)
+        rc = check_site(run, &run->hosted[s], &run->secure->party[s], round,
+                        err);
+    return rc;
+}
+
+/* ---- the plan ----------------------------------------------------------------
+ */
+
+/* The least noise that keeps the job's epsilon over all its rounds. */
+static int find_multiplier(cv_run *run, int honest, cv_err *err)
+{
+    const cv_job *job = run->job;
+    cv_budget *b = run->budget;
+    cv_segment s;
+    if (job->privacy.noise_multiplier > 0.0) {
+        b->multiplier = job->privacy.noise_multiplier;
+        return 0;
+    }
+    segment_of(run, honest, &s);
+    s.steps = b->steps * job->training.rounds;
+    return cv_accountant_noise(NULL, &b->multiplier, &s, method_of(job),
+                               job->privacy.epsilon, job->privacy.delta, err);
+}
+
+static int find_allowed(cv_run *run, const cv_segment *round, cv_err *err)
+{
+    const cv_job *job = run->job;
+    cv_budget *b = run->budget;
+    int64_t steps = CV_MAX_STEPS;
+    b->allowed = CV_MAX_STEPS;
+    if (!(job->privacy.epsilon > 0.0))
+        return 0;
+    int rc = cv_accountant_steps(b->spent, &steps, round, method_of(job),
+                                 job->privacy.epsilon, job->privacy.delta, err);
+    if (!rc && steps < CV_MAX_STEPS)
+        b->allowed = steps / b->steps;
+    if (!rc && b->allowed < 1 && run->round < job->training.rounds)
+        rc = cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                        "the budget of epsilon %g at delta %g allows no %s "
+                        "round; it has spent %s; raise privacy.epsilon or add "
+                        "noise in a new run",
+                        job->privacy.epsilon, job->privacy.delta,
+                        run->round ? "further" : "single",
+                        run->round ? "what it had" : "nothing yet");
+    return rc;
+}
+
+/* At the root; the others take its numbers. */
+static int plan_on_root(cv_run *run, cv_err *err)
+{
+    cv_budget *b = run->budget;
+    int honest = run->fed.n_silos - run->secure->collusion, rc = 0;
+    int known = b->multiplier > 0.0; /* from a checkpoint */
+    double z = known ? b->multiplier
+               : run->job->privacy.noise_multiplier > 0.0
+                   ? run->job->privacy.noise_multiplier
+                   : 4.0;
+    for (int again = 0; again < 3 && !rc; again++) {
+        b->bits = private_bits(run, z);
+        cv_budget_set_clip(run, b->clip);
+        if (!known)
+            rc = find_multiplier(run, honest, err);
+        if (known || b->multiplier <= z ||
+            has_room(run, b->bits, b->multiplier))
+            break;
+        z = 2.0 * b->multiplier; /* more noise than there was room for */
+    }
+    return rc;
+}
+
+static int plan_all(cv_run *run, cv_err *err)
+{
+    cv_budget *b = run->budget;
+    MPI_Comm world = run->fed.world;
+    int rc = run->fed.rank == 0 ? plan_on_root(run, err) : 0;
+    rc = cv_agree_all(world, rc, err);
+    if (rc)
+        return rc;
+    cv_bcast_bytes_all(world, &b->multiplier, sizeof b->multiplier, 0);
+    cv_bcast_bytes_all(world, &b->bits, sizeof b->bits, 0);
+    cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
+    cv_budget_set_clip(run, b->clip);
+    /* Everything else is found by each rank for itself: the root's word for
+     * the multiplier is held against the job's epsilon. */
+    cv_segment round;
+    segment_of(run, run->fed.n_silos - run->secure->collusion, &round);
+    rc = find_allowed(run, &round, err);
+    if (!rc && run->round == 0 && b->allowed < run->job->training.rounds &&
+        run->job->privacy.noise_multiplier <= 0.0)
+        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                        "the noise multiplier %g that rank 0 gave does not "
+                        "keep the job's epsilon",
+                        b->multiplier);
+    if (!rc)
+        rc = check_sites(run, &round, err);
+    update_epsilon(run);
+    return cv_agree_all(world, rc, err);
+}
+
+int cv_budget_open_all(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    if (!run->secure)
+        return 0;
+    cv_budget *b = run->budget;
+    if (!b)
+        b = cv_budget_create(run);
+    if (!job->privacy.enabled) {
+        b->bits = plain_bits(run);
+        cv_budget_set_clip(run, b->clip);
+        b->allowed = CV_MAX_STEPS;
+        return 0;
+    }
+    return plan_all(run, err);
+}
+
+cv_budget *cv_budget_create(cv_run *run)
+{
+    const cv_job *job = run->job;
+    cv_budget *b = run->budget = CV_NEW(1, cv_budget);
+    int record = is_record(job);
+    b->d = run->n * (size_t)(record ? 1 : run->strategy->n_payload) +
+           (size_t)(job->privacy.adaptive.enabled != 0);
+    b->clip =
+        job->privacy.enabled ? job->privacy.clip : job->secure_aggregation.clip;
+    b->steps = record ? job->training.local.steps : 1;
+    cv_accountant_create(&b->spent);
+    return b;
+}
+
+void cv_budget_close(cv_run *run)
+{
+    if (run->budget)
+        cv_accountant_destroy(&run->budget->spent);
+    CV_FREE(run->budget);
+}
+
+/* ---- attempts that were lost ---------------------------------------------------
+ */
+
+static int64_t charged_steps(const cv_journal *j, const uint8_t run_id[32])
+{
+    size_t n;
+    int64_t steps = 0;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(e[i].run_id, run_id, 32) == 0)
+            steps += e[i].cost.steps;
+    return steps;
+}
+
+int cv_budget_lost_all(cv_run *run, cv_err *err)
+{
+    const cv_secure *sec = run->secure;
+    double most = 0.0;
+    size_t n;
+    if (!run->job->privacy.enabled)
+        return 0;
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        const cv_journal *j = sec->party[s].journal;
+        j = run->job->simulate.enabled ? sec->journal : j;
+        if (j)
+            most = fmax(most, (double)charged_steps(j, run->run_id));
+    }
+    cv_max_f64_all(run->fed.world, &most, 1);
+    int64_t lost = (int64_t)most;
+    const cv_segment *s = cv_accountant_segments(run->budget->spent, &n);
+    for (size_t i = 0; i < n; i++)
+        lost -= s[i].steps;
+    if (lost <= 0)
+        return 0;
+    cv_segment again = n ? s[n - 1] : (cv_segment){0};
+    if (!n)
+        segment_of(run, run->fed.n_silos - sec->collusion, &again);
+    again.steps = lost;
+    cv_log(CV_LOG_INFO, "attempts_charged_again", "steps=%lld",
+           (long long)lost);
+    return cv_accountant_add(run->budget->spent, &again, err);
+}

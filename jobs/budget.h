@@ -1,0 +1,57 @@
+/** What a private run may spend, spends and has spent: noise, grid, ledger.
+ *
+ *  The budget of the run is public and stands in the checkpoint; each site keeps
+ *  its own over all runs, in its journal, and holds a job against it.
+ */
+#ifndef COVEY_JOBS_BUDGET_H
+#define COVEY_JOBS_BUDGET_H
+
+#include "jobs/secure.h"
+#include "privacy/accountant.h"
+#include "privacy/discrete_gaussian.h"
+
+struct cv_budget {
+    size_t d;           /* words of a sum that get noise */
+    double clip;        /* of the next round; L2, parameter units */
+    int bits;           /* clip / grid is in (2^(bits-1), 2^bits] */
+    int exponent;       /* grid 2^exponent */
+    double sensitivity; /* of the sum to one unit, L2, grid units */
+    double multiplier;  /* noise deviation over sensitivity */
+    int64_t steps;      /* sums with noise in a round */
+    int64_t allowed;    /* rounds that may still be taken; CV_MAX_STEPS: any */
+    cv_accountant *spent; /* by the run so far: the public ledger */
+    double epsilon;       /* of that at the job's delta, by RDP: cheap */
+};
+
+/** An empty ledger for this run, into run->budget. */
+cv_budget *cv_budget_create(cv_run *run);
+
+/** Before the first round: choose grid and noise multiplier (unless a checkpoint
+ *  has brought it), count the rounds that the job's cap and every site's own
+ *  limit allow.  Without privacy: the grid of the masked sums alone.
+ *  Collective. CV_ERR_PRIVACY names the silo whose limit is too low. */
+int cv_budget_open_all(cv_run *run, cv_err *err);
+void cv_budget_close(cv_run *run);
+
+/** Follow a new clip (adaptive): grid and sensitivity. Local. */
+void cv_budget_set_clip(cv_run *run, double clip);
+
+/** The whole height of the bit "my update was clipped", in grid units. */
+double cv_budget_bit(const cv_run *run, int exponent);
+
+/** What a round over these members costs. */
+void cv_budget_round(const cv_run *run, const cv_attempt *at, cv_segment *out);
+/** The same as an entry of the journals. */
+cv_journal_cost cv_budget_cost(const cv_run *run, const cv_segment *s);
+/** The round has been taken. */
+void cv_budget_charge(cv_run *run, const cv_segment *s);
+
+/** Deviation of one member's share of the noise (distributed), or of the whole
+ *  noise of each member (local), in grid units, as a variance. */
+cv_variance cv_budget_share(const cv_run *run, const cv_attempt *at);
+
+/** Steps that journals know and the checkpoint does not (attempts that were
+ *  lost) are charged as well. Collective; after a restore. */
+int cv_budget_lost_all(cv_run *run, cv_err *err);
+
+#endif
