@@ -110,7 +110,7 @@ typedef struct {
         char *strategy;
         int rounds;
         double participation; /* share of silos drawn each round, (0, 1] */
-        int min_silos;
+        int min_silos; /* with secure_aggregation at least collusion + 2 */
         cv_weights weights;
         uint64_t seed;
         double tolerance;

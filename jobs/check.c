@@ -228,45 +228,45 @@ static void print_masks(const cv_job *job)
         printf("masks       none (secure_aggregation.enabled is false)\n");
         return;
     }
-    printf("masks       an update is seen only in a sum of %d silos or more, "
-           "if at most %d operator%s\n            collude%s",
-           job->training.min_silos, t, t == 1 ? "" : "s", t == 1 ? "s" : "");
+    printf("masks       updates are seen only in sums of %d silos or more;\n"
+           "            up to %d operator%s may collude",
+           job->training.min_silos, t, t == 1 ? "" : "s");
     if (!job->privacy.enabled)
         printf("; clip %g", job->secure_aggregation.clip);
     printf("\n");
 }
 
-/* How much is lost, to whom, and in how many steps. */
+/* How much may be lost, and in how many steps. */
 static void print_privacy(const cv_job *job)
 {
     int record = job->privacy.unit == CV_UNIT_RECORD;
     int local = job->privacy.noise == CV_NOISE_LOCAL;
-    char steps[32], each[32];
+    int pld = job->privacy.accountant == CV_ACCOUNTANT_PLD;
+    char steps[32];
     if (!job->privacy.enabled)
         return;
-    printf("privacy     of each %s: ", record ? "record" : "silo");
+    printf("privacy     unit %s, ", record ? "record" : "silo");
     if (job->privacy.epsilon > 0.0)
         printf("epsilon at most %g, ", job->privacy.epsilon);
-    printf("delta %g, noise ", job->privacy.delta);
+    printf("delta %g (%s), clip %g%s\n", job->privacy.delta,
+           pld ? "pld" : "rdp", job->privacy.clip,
+           job->privacy.adaptive.enabled ? " at first" : "");
     if (job->privacy.noise_multiplier > 0.0)
-        printf("%g times", job->privacy.noise_multiplier);
+        printf("            noise multiplier %g",
+               job->privacy.noise_multiplier);
     else
-        printf("as epsilon needs, in units of");
-    printf(" the clip of %g%s (%s)\n", job->privacy.clip,
-           job->privacy.adaptive.enabled ? ", which adapts" : "",
-           job->privacy.accountant == CV_ACCOUNTANT_PLD ? "pld" : "rdp");
+        printf("            noise as that epsilon needs");
+    if (record)
+        printf(local ? ", made by each silo" : ", made by all silos in shares");
     cv_format_count(steps, sizeof steps,
                     (int64_t)job->training.rounds * job->training.local.steps);
-    cv_format_count(each, sizeof each, job->training.local.batch);
+    printf("\n            %s steps in all", steps);
     if (record)
-        printf("            %s steps in all, a record in each with chance %g, "
-               "expected batch %s a silo;\n            %s\n",
-               steps, job->privacy.sampling, each,
-               local ? "each silo makes the whole noise"
-                     : "the silos make the noise in shares");
+        printf(", sampling %g, expected batch %d", job->privacy.sampling,
+               job->training.local.batch);
     else
-        printf("            %d sums, each with noise; %s local steps in all\n",
-               job->training.rounds, steps);
+        printf(", noise in each of %d sums", job->training.rounds);
+    printf("\n");
 }
 
 static void print_costs(const cv_job *job, const cv_model *model, const view *v)
