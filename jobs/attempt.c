@@ -11,6 +11,7 @@
 #include "core/secret.h"
 #include "core/tagged.h"
 #include "jobs/secure.h"
+#include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/messages.h"
 #include "mpi/reduce.h"

@@ -302,17 +302,17 @@ static int plan_on_root(cv_run *run, cv_err *err)
     cv_budget *b = run->budget;
     int honest = run->fed.n_silos - run->secure->collusion, rc = 0;
     int known = b->multiplier > 0.0; /* from a checkpoint */
-    double z = known ? b->multiplier
-               : run->job->privacy.noise_multiplier > 0.0
-                   ? run->job->privacy.noise_multiplier
-                   : 4.0;
+    double given = run->job->privacy.noise_multiplier;
+    double z = given > 0.0 ? given : 4.0;
+    if (known) { /* grid and field stay what they were */
+        cv_budget_set_clip(run, b->clip);
+        return 0;
+    }
     for (int again = 0; again < 3 && !rc; again++) {
         b->bits = private_bits(run, z);
         cv_budget_set_clip(run, b->clip);
-        if (!known)
-            rc = find_multiplier(run, honest, err);
-        if (known || b->multiplier <= z ||
-            has_room(run, b->bits, b->multiplier))
+        rc = find_multiplier(run, honest, err);
+        if (b->multiplier <= z || has_room(run, b->bits, b->multiplier))
             break;
         z = 2.0 * b->multiplier; /* more noise than there was room for */
     }

@@ -10,7 +10,7 @@
 #include "privacy/accountant.h"
 #include "privacy/discrete_gaussian.h"
 
-struct cv_budget {
+typedef struct cv_budget {
     size_t d;           /* words of a sum that get noise */
     double clip;        /* of the next round; L2, parameter units */
     int bits;           /* clip / grid is in (2^(bits-1), 2^bits] */
@@ -21,7 +21,7 @@ struct cv_budget {
     int64_t allowed;    /* rounds that may still be taken; CV_MAX_STEPS: any */
     cv_accountant *spent; /* by the run so far: the public ledger */
     double epsilon;       /* of that at the job's delta, by RDP: cheap */
-};
+} cv_budget;
 
 /** An empty ledger for this run, into run->budget. */
 cv_budget *cv_budget_create(cv_run *run);

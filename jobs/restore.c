@@ -316,6 +316,8 @@ static int load_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
     if (!rc && run->job->privacy.enabled) {
         b->multiplier = p.multiplier;
         b->clip = p.clip;
+        b->bits = p.bits;
+        run->secure->wide = p.wide;
     }
     run->secure->attempt = p.attempt;
     cv_saved_privacy_free(&p);

@@ -23,11 +23,36 @@ typedef struct {
     double factor; /* tau_eff of the roster */
 } round_state;
 
+/* Masked sums without noise: sums over other sets of silos could be subtracted
+ * from one another, so the sets are fixed, and disjoint. */
+static void draw_group(const cv_run *run, uint8_t *drawn, int want)
+{
+    int n = run->fed.n_silos, groups = n / want;
+    uint32_t *order = CV_NEW(n, uint32_t);
+    cv_stream s;
+    for (int i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
+    cv_stream_open(&s, run->job->training.seed, "groups", 0, 0);
+    cv_stream_shuffle(&s, order, (size_t)n);
+    cv_stream_close(&s);
+    cv_stream_open(&s, run->job->training.seed, "participation", 0,
+                   (uint64_t)run->round);
+    int group = (int)cv_stream_below(&s, (uint64_t)groups);
+    cv_stream_close(&s);
+    for (int i = 0; i < n; i++)
+        drawn[order[i]] = i % groups == group;
+    free(order);
+}
+
 /* Silos of this round: a fixed number, from the public stream. */
 void cv_round_draw(const cv_run *run, uint8_t *drawn)
 {
     int n = run->fed.n_silos;
     int want = (int)ceil(run->job->training.participation * n - 1e-9);
+    if (want < n && run->secure && !run->job->privacy.enabled) {
+        draw_group(run, drawn, want);
+        return;
+    }
     uint32_t *order = CV_NEW(n, uint32_t);
     for (int i = 0; i < n; i++)
         order[i] = (uint32_t)i;

@@ -57,6 +57,12 @@ static void *part_of(const cv_run *run, void *y, size_t at)
                              : (void *)((uint32_t *)y + at);
 }
 
+static void move_state(const cv_run *run, cv_hosted *h)
+{
+    for (size_t i = 0; i < run->n; i++)
+        h->next[0][i] = h->state[0][i] + run->payload[1][i];
+}
+
 /* Clip all payloads as one vector, and quantise them. */
 static void encode_payloads(masked *m, int s, double factor, double scale)
 {
@@ -70,6 +76,8 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
     if (cv_clip_l2(part, (size_t)n_payload, run->n, b->clip, &norm, NULL))
         for (k = 0; k < n_payload; k++) /* not finite: as if there were none */
             memset(part[k], 0, run->n * sizeof *part[k]);
+    if (run->strategy->n_silo) /* the control moves by what is sent */
+        move_state(run, &run->hosted[s]);
     for (k = 0; k < n_payload; k++) {
         void *out = part_of(run, m->y[s], (size_t)k * run->n);
         double f = k == 0 ? factor / scale : factor;
@@ -113,8 +121,7 @@ static void state_from_noised(masked *m, int s, double factor)
     else
         cv_f32_decode(run->payload[1], words, run->n, run->budget->exponent,
                       factor);
-    for (size_t i = 0; i < run->n; i++)
-        h->next[0][i] = h->state[0][i] + run->payload[1][i];
+    move_state(run, h);
 }
 
 static void put_numbers(masked *m, int s)
