@@ -32,6 +32,49 @@ void cv_sum_u64_all(MPI_Comm comm, uint64_t *v, size_t n)
     reduce_chunks(comm, v, n, sizeof *v, MPI_UINT64_T, MPI_SUM);
 }
 
+/* MPI passes no context to an operation: what it adds by stands here during a
+ * call of cv_sum_words_all. */
+static cv_add_fn current_add;
+
+static void add_words(void *in, void *inout, int *n, MPI_Datatype *type)
+{
+    (void)type;
+    current_add(inout, in, (size_t)*n);
+}
+
+/* One operation for all calls, made on the first; MPI_Finalize frees it. */
+static MPI_Op words_op(void)
+{
+    static MPI_Op op = MPI_OP_NULL;
+    if (op == MPI_OP_NULL)
+        MPI_Op_create(add_words, 1, &op);
+    return op;
+}
+
+void cv_sum_words_all(MPI_Comm comm, void *recv, const void *send, size_t n,
+                      size_t size, cv_add_fn add)
+{
+    int ranks;
+    CV_CHECK((size == 4 || size == 8) && !current_add);
+    MPI_Comm_size(comm, &ranks);
+    if (ranks == 1) {
+        if (recv != send)
+            memcpy(recv, send, n * size);
+        return;
+    }
+    MPI_Datatype type = size == 4 ? MPI_UINT32_T : MPI_UINT64_T;
+    size_t step = CV_CHUNK_BYTES / size;
+    current_add = add;
+    for (size_t at = 0; at < n; at += step) {
+        size_t k = n - at < step ? n - at : step;
+        const char *from = (const char *)send + at * size;
+        char *to = (char *)recv + at * size;
+        MPI_Allreduce(recv == send ? MPI_IN_PLACE : from, to, (int)k, type,
+                      words_op(), comm);
+    }
+    current_add = NULL;
+}
+
 void cv_sum_f32_all(MPI_Comm comm, float *v, size_t n)
 {
     reduce_chunks(comm, v, n, sizeof *v, MPI_FLOAT, MPI_SUM);

@@ -17,6 +17,16 @@ CV_HOT void cv_f61_add_all(uint64_t *acc, const uint64_t *x, size_t n)
         acc[i] = cv_f61_add(acc[i], x[i]);
 }
 
+void cv_f32_sum(void *acc, const void *x, size_t n)
+{
+    cv_f32_add_all(acc, x, n);
+}
+
+void cv_f61_sum(void *acc, const void *x, size_t n)
+{
+    cv_f61_add_all(acc, x, n);
+}
+
 CV_HOT void cv_f32_sub_all(uint32_t *acc, const uint32_t *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)

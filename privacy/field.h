@@ -62,6 +62,9 @@ static inline uint64_t cv_f61_mul(uint64_t a, uint64_t b)
 /** acc += x, element by element; both canonical. */
 void cv_f32_add_all(uint32_t *acc, const uint32_t *x, size_t n);
 void cv_f61_add_all(uint64_t *acc, const uint64_t *x, size_t n);
+/** The same, for cv_sum_words_all (mpi/reduce.h). */
+void cv_f32_sum(void *acc, const void *x, size_t n);
+void cv_f61_sum(void *acc, const void *x, size_t n);
 /** acc -= x. */
 void cv_f32_sub_all(uint32_t *acc, const uint32_t *x, size_t n);
 void cv_f61_sub_all(uint64_t *acc, const uint64_t *x, size_t n);
