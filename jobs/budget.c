@@ -159,10 +159,13 @@ cv_journal_cost cv_budget_cost(const cv_run *run, const cv_segment *s)
                              .unit = run->job->privacy.unit == CV_UNIT_SILO};
 }
 
+/* For people, so at the root alone: some 30 ms where records are sampled. */
 static void update_epsilon(cv_run *run)
 {
     cv_spent spent;
-    cv_accountant_epsilon(run->budget->spent, &spent, CV_ACCOUNT_RDP,
+    if (run->fed.rank != 0)
+        return;
+    cv_accountant_epsilon(run->budget->spent, &spent, method_of(run->job),
                           run->job->privacy.delta);
     run->budget->epsilon = spent.epsilon;
 }

@@ -20,7 +20,7 @@ typedef struct cv_budget {
     int64_t steps;      /* sums with noise in a round */
     int64_t allowed;    /* rounds that may still be taken; CV_MAX_STEPS: any */
     cv_accountant *spent; /* by the run so far: the public ledger */
-    double epsilon;       /* of that at the job's delta, by RDP: cheap */
+    double epsilon;       /* of that at the job's delta; at the root */
 } cv_budget;
 
 /** An empty ledger for this run, into run->budget. */

@@ -108,7 +108,7 @@ void cv_round_train(cv_run *run, cv_hosted *h, double report[CV_R_FIELDS])
     for (size_t i = 0; i < run->n; i++)
         w[i] -= run->w[i];
     double scale = silo_scale(run, r.steps);
-    double p = run->weight[h->index];
+    double p = run->secure ? 1.0 : run->weight[h->index];
     report[CV_R_LOSS] = r.loss_sum;
     report[CV_R_ROWS] = (double)r.rows_seen;
     report[CV_R_SCALE] = scale;

@@ -81,8 +81,7 @@ typedef struct {
     double metrics[CV_MAX_METRICS]; /* on test rows; NaN without any */
     double seconds[CV_N_PHASES];    /* save: of the checkpoint before */
     double update;                  /* largest |change| of a parameter */
-    double epsilon; /* spent so far by the cheap bound (RDP); NaN without
-                     * privacy */
+    double epsilon; /* spent so far, at the root; NaN without privacy */
 } cv_history_row;
 
 typedef struct {

@@ -53,7 +53,7 @@ static int save_numbers(cv_h5_writer *w, const cv_saved_privacy *p,
                   {"clip", p->clip},
                   {"delta", job->privacy.delta},
                   {"epsilon_cap", job->privacy.epsilon},
-                  {"epsilon_rdp", p->epsilon_rdp},
+                  {"epsilon", p->epsilon},
                   {"sensitivity", p->sensitivity}};
     const struct {
         const char *name;
@@ -182,7 +182,7 @@ static int load_numbers(cv_h5_reader *r, cv_saved_privacy *out, cv_err *err)
         double *v;
     } number[] = {{"noise_multiplier", &out->multiplier},
                   {"clip", &out->clip},
-                  {"epsilon_rdp", &out->epsilon_rdp},
+                  {"epsilon", &out->epsilon},
                   {"sensitivity", &out->sensitivity}};
     int rc = 0;
     for (size_t i = 0; i < sizeof number / sizeof *number && !rc; i++)

@@ -12,7 +12,7 @@ typedef struct {
     int collusion;
     int simulated; /* silos are parts of one data set */
     int honest;    /* silos less colluding ones, of a full roster */
-    double multiplier, clip, epsilon_rdp;
+    double multiplier, clip, epsilon;
     int bits, exponent, wide;
     double sensitivity;
     cv_segment *segment; /* (n) what was spent */

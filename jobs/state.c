@@ -206,7 +206,7 @@ static int save_history(cv_h5_writer *w, const cv_run *run, cv_err *err)
         for (size_t i = 0; i < n; i++)
             out[i] = run->history[i].epsilon;
         cols[m++] = (cv_h5_column){
-            .name = "epsilon_rdp", .type = CV_H5_F64, .data = out};
+            .name = "epsilon", .type = CV_H5_F64, .data = out};
     }
     int rc = cv_h5_put_table(w, "/history",
                              "one row per round; losses are means over rows",
@@ -280,7 +280,7 @@ static int save_privacy(cv_h5_writer *w, const cv_run *run, cv_err *err)
                           .honest = run->fed.n_silos - sec->collusion,
                           .multiplier = b->multiplier,
                           .clip = b->clip,
-                          .epsilon_rdp = b->epsilon,
+                          .epsilon = b->epsilon,
                           .bits = b->bits,
                           .exponent = b->exponent,
                           .wide = sec->wide,
