@@ -66,26 +66,29 @@ typedef struct {
     ptrdiff_t as, bs, re, im; /* floats */
 } shape;
 
-#define FOR_LANES(l) for (int l = 0; l < CV_LANES; l++)
+/* Input and output never overlap. */
+#define FOR_LANES(l) _Pragma("GCC ivdep") for (int l = 0; l < CV_LANES; l++)
 
-/* b = (xr + i xi) (w[0] + i w[1]) */
+/* Point k of the output: (xr + i xi) (cos + i sin). */
 #define PUT(k, xr, xi)                                                         \
     do {                                                                       \
-        const float *v = w + 2 * (k)-2;                                        \
-        b[(k)*s.bs + s.re + l] = (xr)*v[0] - (xi)*v[1];                        \
-        b[(k)*s.bs + s.im + l] = (xr)*v[1] + (xi)*v[0];                        \
+        b[(k)*s.bs + s.re + l] = (xr)*c##k - (xi)*s##k;                        \
+        b[(k)*s.bs + s.im + l] = (xr)*s##k + (xi)*c##k;                        \
     } while (0)
 #define PUT_0(xr, xi)                                                          \
     do {                                                                       \
         b[s.re + l] = (xr);                                                    \
         b[s.im + l] = (xi);                                                    \
     } while (0)
-#define RE(j) a[(j)*s.as + s.re + l]
-#define IM(j) a[(j)*s.as + s.im + l]
+/* The twiddle factor of output k. */
+#define TWIDDLE(k) const float c##k = w[2 * (k)-2], s##k = w[2 * (k)-1]
+#define RE(j)      a[(j)*s.as + s.re + l]
+#define IM(j)      a[(j)*s.as + s.im + l]
 
 CV_INLINE void butterfly_2(float *restrict b, const float *restrict a,
                            const float *restrict w, shape s)
 {
+    TWIDDLE(1);
     FOR_LANES(l)
     {
         float ar = RE(0), ai = IM(0), cr = RE(1), ci = IM(1);
@@ -98,6 +101,8 @@ CV_INLINE void butterfly_3(float *restrict b, const float *restrict a,
                            const float *restrict w, shape s)
 {
     const float half_root_3 = 0.866025403784438646763f;
+    TWIDDLE(1);
+    TWIDDLE(2);
     FOR_LANES(l)
     {
         float ar = RE(0), ai = IM(0), cr = RE(1), ci = IM(1), dr = RE(2),
@@ -114,6 +119,9 @@ CV_INLINE void butterfly_3(float *restrict b, const float *restrict a,
 CV_INLINE void butterfly_4(float *restrict b, const float *restrict a,
                            const float *restrict w, shape s)
 {
+    TWIDDLE(1);
+    TWIDDLE(2);
+    TWIDDLE(3);
     FOR_LANES(l)
     {
         float ar = RE(0), ai = IM(0), cr = RE(1), ci = IM(1), dr = RE(2),
@@ -131,8 +139,12 @@ CV_INLINE void butterfly_5(float *restrict b, const float *restrict a,
                            const float *restrict w, shape s)
 {
     /* cos and sin of 2 pi / 5 and 4 pi / 5 */
-    const float c1 = 0.309016994374947424102f, c2 = -0.809016994374947424102f;
-    const float s1 = 0.951056516295153572116f, s2 = 0.587785252292473129169f;
+    const float u1 = 0.309016994374947424102f, u2 = -0.809016994374947424102f;
+    const float v1 = 0.951056516295153572116f, v2 = 0.587785252292473129169f;
+    TWIDDLE(1);
+    TWIDDLE(2);
+    TWIDDLE(3);
+    TWIDDLE(4);
     FOR_LANES(l)
     {
         float ar = RE(0), ai = IM(0);
@@ -140,10 +152,10 @@ CV_INLINE void butterfly_5(float *restrict b, const float *restrict a,
         float qr = RE(2) + RE(3), qi = IM(2) + IM(3);
         float tr = IM(1) - IM(4), ti = RE(4) - RE(1);
         float ur = IM(2) - IM(3), ui = RE(3) - RE(2);
-        float er = ar + c1 * pr + c2 * qr, ei = ai + c1 * pi + c2 * qi;
-        float fr = ar + c2 * pr + c1 * qr, fi = ai + c2 * pi + c1 * qi;
-        float gr = s1 * tr + s2 * ur, gi = s1 * ti + s2 * ui;
-        float hr = s2 * tr - s1 * ur, hi = s2 * ti - s1 * ui;
+        float er = ar + u1 * pr + u2 * qr, ei = ai + u1 * pi + u2 * qi;
+        float fr = ar + u2 * pr + u1 * qr, fi = ai + u2 * pi + u1 * qi;
+        float gr = v1 * tr + v2 * ur, gi = v1 * ti + v2 * ui;
+        float hr = v2 * tr - v1 * ur, hi = v2 * ti - v1 * ui;
         PUT_0(ar + pr + qr, ai + pi + qi);
         PUT(1, er + gr, ei + gi);
         PUT(2, fr + hr, fi + hi);
@@ -228,9 +240,9 @@ CV_INLINE void stage(const cv_lane_fft *f, int st, ends e, int left, int done,
 /* `count` transforms; the points of one lie `step` floats apart, the first
  * ones of two `next` floats apart. The first stage reads x and the last one
  * writes it, so there is no copying, and there must be two. */
-CV_HOT static void transform(const cv_lane_fft *f, float *x, int count,
-                             ptrdiff_t step, ptrdiff_t next, ptrdiff_t re,
-                             float *room)
+CV_INLINE void transform_as(const cv_lane_fft *f, float *x, int count,
+                            ptrdiff_t step, ptrdiff_t next, ptrdiff_t re,
+                            float *room)
 {
     float *half[2] = {room, room + (ptrdiff_t)f->n * CV_POINT};
     for (int i = 0; i < count; i++, x += next) {
@@ -249,13 +261,23 @@ CV_HOT static void transform(const cv_lane_fft *f, float *x, int count,
     }
 }
 
+/* Twice the code, so that which half is the real one is known in the loops. */
+CV_HOT static void transform(const cv_lane_fft *f, float *x, int count,
+                             ptrdiff_t step, ptrdiff_t next, int inverse,
+                             float *room)
+{
+    if (inverse)
+        transform_as(f, x, count, step, next, CV_LANES, room);
+    else
+        transform_as(f, x, count, step, next, 0, room);
+}
+
 void cv_lane_fft_2d(const cv_lane_fft *rows, const cv_lane_fft *columns,
                     float *x, int inverse, float *room)
 {
-    ptrdiff_t re = inverse ? CV_LANES : 0;
     CV_CHECK(rows->n_stages > 1 && columns->n_stages > 1);
     transform(columns, x, rows->n, CV_POINT, (ptrdiff_t)columns->n * CV_POINT,
-              re, room);
+              inverse, room);
     transform(rows, x, columns->n, (ptrdiff_t)columns->n * CV_POINT, CV_POINT,
-              re, room);
+              inverse, room);
 }
