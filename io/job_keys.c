@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "io/names.h"
+
 #define MAX_INT 1000000000
 
 /* Words in the order of their enums in io/job.h. */
@@ -51,6 +53,11 @@ static const char *const averaging[] = {"fedavg",   "fedprox", "fedavgm",
 static int check_prefix(char *text)
 {
     return strlen(text) <= 56 ? cv_keys_check_name(text) : -1;
+}
+
+static int check_level(char *text)
+{
+    return cv_name_fault(text, strlen(text)) ? -1 : 0;
 }
 
 #define JOB(member)      .offset = offsetof(cv_job, member)
@@ -134,7 +141,9 @@ static const cv_key rows[] = {
     {"data.test_fraction", CV_KEY_NUMBER, JOB(data.test_fraction), .def = "0",
      FROM_BELOW(0, 1), .meaning = "share of rows kept for testing"},
     {"data.target_levels", CV_KEY_TEXTS, JOB(data.target_levels), CV_KEY_UNIQUE,
-     COUNT(cv_job, data.n_target_levels), .max_items = 65536,
+     COUNT(cv_job, data.n_target_levels), .min_items = 2,
+     .max_items = CV_CLASSES_MAX, .check = check_level,
+     .expected = "a list of 2 to 65536 texts of at most 256 bytes",
      .meaning = "classes of the target, in the model's order; left out, those "
                 "found in the data"},
     {"data.test", CV_KEY_TEXT, JOB(data.test),
@@ -191,7 +200,9 @@ static const cv_key rows[] = {
     {"training.local.steps", CV_KEY_INT, JOB(training.local.steps),
      WITHIN(1, MAX_INT), .meaning = "steps a round, instead of epochs"},
     {"training.local.batch", CV_KEY_INT, JOB(training.local.batch), .def = "32",
-     WITHIN(1, MAX_INT), .meaning = "rows in a step"},
+     WITHIN(1, MAX_INT),
+     .meaning = "rows in a step; with privacy their public expected number, by "
+                "which sums are divided"},
     {"training.local.optimizer", CV_KEY_NAME, JOB(training.local.optimizer),
      .def = "sgd", .words = optimizers, .meaning = "local optimizer"},
     {"training.local.learning_rate", CV_KEY_NUMBER,

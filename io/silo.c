@@ -128,6 +128,11 @@ int cv_silo_load(const char *path, cv_silo **out, cv_err *err)
         rc = make_absolute(&silo->key, path, err);
     if (!rc)
         rc = make_absolute(&silo->password_file, path, err);
+    if (!rc && silo->password_file && !silo->key)
+        rc = cv_err_set(err, CV_ERR_INPUT, path,
+                        cv_keys_line(tree, "password_file"),
+                        "password_file: used only with key; add key: FILE, "
+                        "the file that the pass phrase opens");
     if (rc) {
         keep_private(err, path);
     } else {

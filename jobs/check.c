@@ -92,6 +92,21 @@ static char *beside(const char *file, const char *name)
     return path;
 }
 
+/* The public test rows, which follow the schema of the others. */
+static int look_at_test(const cv_job *job, const char *file, const char *role,
+                        view *v, cv_err *err)
+{
+    view test = {.schema = v->schema};
+    char *path = beside(job->file, file);
+    int rc = look_at(job, path, role, &test, err);
+    v->test_rows = test.rows;
+    v->bytes += test.bytes;
+    if (!v->schema) /* of the test rows alone: no plan is made from it */
+        cv_schema_destroy(&test.schema);
+    free(path);
+    return rc;
+}
+
 static int look(const cv_job *job, const check_options *opt, view *v,
                 cv_err *err)
 {
@@ -100,14 +115,9 @@ static int look(const cv_job *job, const check_options *opt, view *v,
         char *path = beside(job->file, job->simulate.source);
         rc = look_at(job, path, "simulate.source", v, err);
         free(path);
-        if (rc || !job->simulate.test)
-            return rc;
-        view test = {.schema = v->schema};
-        path = beside(job->file, job->simulate.test);
-        rc = look_at(job, path, "simulate.test", &test, err);
-        v->test_rows = test.rows;
-        v->bytes += test.bytes;
-        free(path);
+        if (!rc && job->simulate.test)
+            rc = look_at_test(job, job->simulate.test, "simulate.test", v, err);
+        return rc;
     } else if (opt->silo) {
         rc = look_at_silo(job, opt->silo, v, err);
     }
@@ -118,6 +128,8 @@ static int look(const cv_job *job, const check_options *opt, view *v,
             rc = look_at_silo(job, path, v, err);
         free(path);
     }
+    if (!rc && job->data.test)
+        rc = look_at_test(job, job->data.test, "data.test", v, err);
     return rc;
 }
 
@@ -187,7 +199,7 @@ static void print_data(const cv_job *job, const view *v)
         printf(" with %d classes", v->schema->target.n_levels);
     else
         printf(" (a number)");
-    if (job->simulate.test)
+    if (job->simulate.test || job->data.test)
         printf("; %s test rows", test);
     printf("\n");
     if (v->schema->target.n_levels)
@@ -205,6 +217,56 @@ static void print_training(const cv_job *job)
         printf("%d epochs", job->training.local.epochs);
     printf(" of batch %d a round, learning rate %g\n",
            job->training.local.batch, job->training.local.learning_rate);
+}
+
+static void print_masks(const cv_job *job)
+{
+    int t = job->secure_aggregation.collusion;
+    if (!job->secure_aggregation.given)
+        return;
+    if (!job->secure_aggregation.enabled) {
+        printf("masks       none (secure_aggregation.enabled is false)\n");
+        return;
+    }
+    printf("masks       updates are seen only in sums of %d silos or more;\n"
+           "            up to %d operator%s may collude",
+           job->training.min_silos, t, t == 1 ? "" : "s");
+    if (!job->privacy.enabled)
+        printf("; clip %g", job->secure_aggregation.clip);
+    printf("\n");
+}
+
+/* How much may be lost, and in how many steps. */
+static void print_privacy(const cv_job *job)
+{
+    int record = job->privacy.unit == CV_UNIT_RECORD;
+    int local = job->privacy.noise == CV_NOISE_LOCAL;
+    int pld = job->privacy.accountant == CV_ACCOUNTANT_PLD;
+    char steps[32];
+    if (!job->privacy.enabled)
+        return;
+    printf("privacy     unit %s, ", record ? "record" : "silo");
+    if (job->privacy.epsilon > 0.0)
+        printf("epsilon at most %g, ", job->privacy.epsilon);
+    printf("delta %g (%s), clip %g%s\n", job->privacy.delta,
+           pld ? "pld" : "rdp", job->privacy.clip,
+           job->privacy.adaptive.enabled ? " at first" : "");
+    if (job->privacy.noise_multiplier > 0.0)
+        printf("            noise multiplier %g",
+               job->privacy.noise_multiplier);
+    else
+        printf("            noise as that epsilon needs");
+    if (record)
+        printf(local ? ", made by each silo" : ", made by all silos in shares");
+    cv_format_count(steps, sizeof steps,
+                    (int64_t)job->training.rounds * job->training.local.steps);
+    printf("\n            %s steps in all", steps);
+    if (record)
+        printf(", sampling %g, expected batch %d", job->privacy.sampling,
+               job->training.local.batch);
+    else
+        printf(", noise in each of %d sums", job->training.rounds);
+    printf("\n");
 }
 
 static void print_costs(const cv_job *job, const cv_model *model, const view *v)
@@ -254,6 +316,8 @@ static int print_plan(const cv_job *job, const view *v, cv_err *err)
     print_silos(job);
     print_data(job, v);
     print_training(job);
+    print_masks(job);
+    print_privacy(job);
     if (model)
         print_costs(job, model, v);
     printf("%s is valid\n", job->file);
