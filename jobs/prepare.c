@@ -512,6 +512,7 @@ int cv_prepare_all(cv_run *run, cv_err *err)
 {
     sources src = {0};
     double scales[2] = {-INFINITY, -INFINITY}, scale;
+    cv_transform *map = NULL;
     int rc;
     run->hosted = CV_NEW(run->fed.n_hosted, cv_hosted);
     for (int s = 0; s < run->fed.n_hosted; s++) {
@@ -522,6 +523,8 @@ int cv_prepare_all(cv_run *run, cv_err *err)
     rc = agree_schema_all(run, &src, rc, err); /* agrees on rc first */
     if (!rc)
         rc = check_copies_all(run, &src, err); /* the same on all ranks */
+    if (!rc) /* the same on all ranks, for the schema is */
+        rc = cv_transform_for_job(run->job, run->schema, &map, err);
     if (rc)
         goto out;
     rc = encode_rows(run, &src, scales, err);
@@ -533,8 +536,12 @@ int cv_prepare_all(cv_run *run, cv_err *err)
     if (rc)
         goto out;
     cv_standardize_all(run, scale);
+    run->threads = cv_blas_set_threads(run->threads);
+    if (map)
+        cv_map_rows(run, map);
     rc = weigh_silos_all(run, err); /* the same on all ranks */
 out:
     sources_free(&src);
+    cv_transform_destroy(&map);
     return rc;
 }
