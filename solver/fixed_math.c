@@ -4,7 +4,7 @@
 
 double cv_fixed_exp(double x)
 {
-    enum { HALVINGS = 10, TERMS = 12 };
+    enum { HALVINGS = 10, TERMS = 18 };
     CV_CHECK(x <= 0.0);
     if (x < -740.0) /* below the smallest number */
         return 0.0;

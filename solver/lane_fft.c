@@ -30,7 +30,7 @@ static int next_radix(int n)
 
 void cv_lane_fft_init(cv_lane_fft *f, int n)
 {
-    CV_CHECK(n >= 2);
+    CV_CHECK(n >= 2 && next_radix(n) < n); /* two stages: see transform */
     *f = (cv_lane_fft){.n = n};
     for (int left = n; left > 1;) {
         int r = next_radix(left), m = left / r, s = f->n_stages++;
@@ -275,7 +275,6 @@ CV_HOT static void transform(const cv_lane_fft *f, float *x, int count,
 void cv_lane_fft_2d(const cv_lane_fft *rows, const cv_lane_fft *columns,
                     float *x, int inverse, float *room)
 {
-    CV_CHECK(rows->n_stages > 1 && columns->n_stages > 1);
     transform(columns, x, rows->n, CV_POINT, (ptrdiff_t)columns->n * CV_POINT,
               inverse, room);
     transform(rows, x, columns->n, (ptrdiff_t)columns->n * CV_POINT, CV_POINT,

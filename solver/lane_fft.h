@@ -5,7 +5,7 @@
  *  parts, and every operation is a loop over the signals.  Each signal sees the
  *  same operations in the same order whatever the CPU.
  *
- *  Any size: radices 2, 3, 4, 5 and, for other primes, the definition.
+ *  Any size that is not prime: radices 2, 3, 4, 5 and, for other primes, the definition.
  *  Scope: local.
  *  Source: Stockham's autosort algorithm, e.g. Van Loan 1992, section 1.7.
  */
@@ -27,7 +27,7 @@ typedef struct {
     float *root[CV_FFT_STAGES];    /* (radix, 2): exp(-2 pi i k / radix) */
 } cv_lane_fft;
 
-/** n >= 2. Free with cv_lane_fft_free. */
+/** n > 4, not prime. Free with cv_lane_fft_free. */
 void cv_lane_fft_init(cv_lane_fft *f, int n);
 void cv_lane_fft_free(cv_lane_fft *f);
 
