@@ -67,7 +67,7 @@ typedef struct {
 } shape;
 
 /* Input and output never overlap. */
-#define FOR_LANES(l) _Pragma("GCC ivdep") for (int l = 0; l < CV_LANES; l++)
+#define FOR_LANES(l) CV_APART for (int l = 0; l < CV_LANES; l++)
 
 /* Point k of the output: (xr + i xi) (cos + i sin). */
 #define PUT(k, xr, xi)                                                         \
