@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     cv_schema *schema; /* NULL: no data in sight */
     int64_t rows, test_rows;
-    double bytes; /* of encoded rows */
+    double bytes; /* of encoded rows, and of mapped ones */
 } view;
 
 static int look_at(const cv_job *job, const char *path, const char *role,
@@ -33,6 +33,7 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     cv_table *table = NULL;
     cv_schema *schema = NULL;
     cv_design *d = NULL;
+    cv_transform *map = NULL;
     int rc = cv_table_read(
         path, job->data.format, role,
         &(cv_row_filter){.declared_only = job->data.n_features > 0},
@@ -49,12 +50,16 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     }
     if (!rc)
         rc = cv_design_encode(&table, v->schema, 1, &d, err);
+    if (!rc)
+        rc = cv_transform_for_job(job, v->schema, &map, err);
     if (!rc) {
-        double item = d->type == CV_TYPE_U8 ? 1.0 : 4.0;
+        double item = d->type == CV_TYPE_U8 ? 1.0 : 4.0, n = (double)d->n_rows;
         v->rows += d->n_rows;
-        v->bytes +=
-            (double)d->n_rows * ((double)d->n_cols * item + sizeof(float));
+        v->bytes += n * ((double)d->n_cols * item + sizeof(float));
+        if (map)
+            v->bytes += n * (double)cv_transform_n_out(map) * sizeof(float);
     }
+    cv_transform_destroy(&map);
     cv_design_destroy(&d);
     cv_schema_destroy(&schema);
     cv_table_destroy(&table);
@@ -283,8 +288,12 @@ static void print_costs(const cv_job *job, const cv_model *model, const view *v)
                   (double)cv_model_work_bytes(model, job->training.local.batch);
     cv_format_count(text[0], sizeof text[0], (int64_t)n);
     cv_format_bytes(text[1], sizeof text[1], f);
-    printf("model       %s, %s parameters (%s)\n", job->model.kind, text[0],
+    printf("model       %s, %s parameters (%s)", job->model.kind, text[0],
            text[1]);
+    if (strcmp(job->model.transform, "none") != 0)
+        printf(" on the %d features of %s", cv_model_n_in(model),
+               job->model.transform);
+    printf("\n");
     cv_format_bytes(text[0], sizeof text[0], n * word * st->n_payload);
     printf("a round     each silo sends and receives %s (%.0f-bit integers)\n",
            text[0], 8.0 * word);

@@ -165,6 +165,7 @@ static void print_json(const cv_saved *s, const report *r,
     cv_json_i64(&b, "parameters", (int64_t)cv_model_params(s->model)->n);
     cv_json_string(&b, "digest", r->digest);
     cv_json_i64(&b, "inputs", s->schema->n_cols);
+    cv_json_string(&b, "transform", s->job->model.transform);
     cv_json_i64(&b, "outputs", cv_model_n_out(s->model));
     cv_json_close(&b, '}');
     json_totals(&b, r);
@@ -195,8 +196,11 @@ static void print_head(const cv_saved *s, const report *r)
     cv_format_count(count, sizeof count, (int64_t)p->n);
     printf("run        %s, round %lld of %d (%s)\n", s->job->name,
            (long long)s->round, s->job->training.rounds, s->created);
-    printf("model      %s, %d inputs, %s parameters\n", s->job->model.kind,
-           s->schema->n_cols, count);
+    printf("model      %s, %d inputs, ", s->job->model.kind, s->schema->n_cols);
+    if (s->transform)
+        printf("%s to %d features, ", s->job->model.transform,
+               cv_transform_n_out(s->transform));
+    printf("%s parameters\n", count);
     printf("digest     %s\n", r->digest);
     printf("target     %s", s->schema->target.name);
     if (s->schema->target.n_levels)

@@ -642,7 +642,6 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
     if (rc)
         return rc;
     run->set_up[CV_AT_DATA] = cv_now();
-    run->threads = cv_blas_set_threads(run->threads);
     rc = cv_agree_all(run->fed.world, build_model(run, err), err);
     if (!rc && run->options->resume)
         rc = cv_restore_all(run, err);

@@ -35,6 +35,10 @@ typedef enum {
     CV_SILO_FEW_ROWS = 3
 } cv_silo_status;
 
+/** Test rows are measured in blocks of so many, which the ranks that hold the
+ *  rows share out: block b goes to rank b mod their number. */
+enum { CV_TEST_BLOCK = 512 };
+
 /** A silo that this rank hosts. */
 typedef struct {
     int index;        /* in the job */
@@ -97,7 +101,8 @@ typedef struct {
     int n_rows_owned;
     cv_hosted *hosted;      /* (fed.n_hosted) */
     float *mul, *add;       /* (n_cols) standardisation, or NULL */
-    cv_samples public_test; /* simulate.test; n_rows 0 without */
+    cv_samples public_test; /* simulate.test; n_rows 0 without. Mapped rows:
+                             * this rank's test blocks only */
     int64_t n_test_rows;    /* in all silos, or public */
     double *weight;         /* (n_silos) p_i, sum 1 */
     double *train_rows;     /* (n_silos) */
