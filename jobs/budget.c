@@ -186,6 +186,11 @@ cv_variance cv_budget_share(const cv_run *run, const cv_attempt *at)
     return is_local(run->job) ? v : cv_variance_share(v, (uint64_t)at->honest);
 }
 
+int cv_budget_spent(const cv_run *run)
+{
+    return run->budget && run->job->privacy.enabled && run->budget->allowed < 1;
+}
+
 /* ---- limits -----------------------------------------------------------------
  */
 

@@ -46,6 +46,10 @@ cv_journal_cost cv_budget_cost(const cv_run *run, const cv_segment *s);
 /** The round has been taken. */
 void cv_budget_charge(cv_run *run, const cv_segment *s);
 
+/** Would one more round cost more than the job allows? Local, the same on all
+ *  ranks. */
+int cv_budget_spent(const cv_run *run);
+
 /** Deviation of one member's share of the noise (distributed), or of the whole
  *  noise of each member (local), in grid units, as a variance. */
 cv_variance cv_budget_share(const cv_run *run, const cv_attempt *at);

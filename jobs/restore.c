@@ -288,8 +288,7 @@ static int load_history(cv_h5_reader *r, cv_run *run, cv_err *err)
         }
     }
     if (!rc && run->job->privacy.enabled)
-        rc = cv_h5_get_column(r, "/history", "epsilon", CV_H5_F64, col, n,
-                              err);
+        rc = cv_h5_get_column(r, "/history", "epsilon", CV_H5_F64, col, n, err);
     for (int64_t i = 0; i < n && !rc; i++)
         run->history[i].epsilon = run->job->privacy.enabled ? col[i] : NAN;
     free(col);

@@ -205,8 +205,8 @@ static int save_history(cv_h5_writer *w, const cv_run *run, cv_err *err)
         double *out = real + (size_t)(m - 2) * n;
         for (size_t i = 0; i < n; i++)
             out[i] = run->history[i].epsilon;
-        cols[m++] = (cv_h5_column){
-            .name = "epsilon", .type = CV_H5_F64, .data = out};
+        cols[m++] =
+            (cv_h5_column){.name = "epsilon", .type = CV_H5_F64, .data = out};
     }
     int rc = cv_h5_put_table(w, "/history",
                              "one row per round; losses are means over rows",
