@@ -94,6 +94,54 @@ CV_HOT void cv_f61_encode(uint64_t *out, const float *v, const int64_t *noise,
     }
 }
 
+CV_HOT void cv_f32_encode_add(uint32_t *acc, const float *v, size_t n,
+                              double factor, int exponent)
+{
+    const double top = 2147483647.0;
+    double scale = ldexp(factor, -exponent);
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)v[i] * scale;
+        x = x > top ? top : x;
+        x = x < -top ? -top : x;
+        x += MAGIC;
+        uint64_t b;
+        memcpy(&b, &x, sizeof b);
+        uint32_t q = (uint32_t)b; /* below zero 2^32 too much: p + 5 */
+        acc[i] = cv_f32_add(acc[i], q >> 31 ? q - 5u : q);
+    }
+}
+
+CV_HOT void cv_f61_encode_add(uint64_t *acc, const float *v, size_t n,
+                              double factor, int exponent)
+{
+    const double top = 1152921504606846720.0; /* largest double < 2^60 */
+    double scale = ldexp(factor, -exponent);
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)v[i] * scale;
+        x = x > top ? top : x;
+        x = x < -top ? -top : x;
+        int64_t q = (int64_t)nearbyint(x);
+        q += q < 0 ? (int64_t)CV_P61 : 0;
+        acc[i] = cv_f61_add(acc[i], (uint64_t)q);
+    }
+}
+
+CV_HOT void cv_f32_add_signed(uint32_t *acc, const int32_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t q = (uint32_t)x[i];
+        acc[i] = cv_f32_add(acc[i], q >> 31 ? q - 5u : q);
+    }
+}
+
+CV_HOT void cv_f61_add_signed(uint64_t *acc, const int64_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t q = x[i] < 0 ? x[i] + (int64_t)CV_P61 : x[i];
+        acc[i] = cv_f61_add(acc[i], (uint64_t)q);
+    }
+}
+
 CV_HOT void cv_f32_decode(float *out, const uint32_t *x, size_t n, int exponent,
                           double divisor)
 {

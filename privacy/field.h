@@ -84,6 +84,17 @@ void cv_f32_encode(uint32_t *out, const float *v, const int32_t *noise,
 void cv_f61_encode(uint64_t *out, const float *v, const int64_t *noise,
                    size_t n, double factor, int exponent);
 
+/** acc += round(v * factor / 2^exponent), mod p; saturating as above. */
+void cv_f32_encode_add(uint32_t *acc, const float *v, size_t n, double factor,
+                       int exponent);
+void cv_f61_encode_add(uint64_t *acc, const float *v, size_t n, double factor,
+                       int exponent);
+
+/** acc += x mod p, signed integers. */
+void cv_f32_add_signed(uint32_t *acc, const int32_t *x, size_t n);
+/** |x| < 2^60 */
+void cv_f61_add_signed(uint64_t *acc, const int64_t *x, size_t n);
+
 /** out = centred(x) * (2^exponent / divisor), rounded to float. */
 void cv_f32_decode(float *out, const uint32_t *x, size_t n, int exponent,
                    double divisor);

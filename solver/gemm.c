@@ -46,6 +46,8 @@ int cv_gemm_use(const char *name)
         found = cv_gemm_avx2();
     else if (strcmp(name, "blas") == 0)
         found = &by_blas;
+    else if (strcmp(name, "plain") == 0)
+        found = cv_gemm_plain();
     if (!found)
         return -1;
     chosen = found;
@@ -164,9 +166,10 @@ static void scale(float *c, int64_t m, int64_t n, int64_t ldc, float beta)
             c[i * ldc + j] = beta == 0.0f ? 0.0f : beta * c[i * ldc + j];
 }
 
-void cv_gemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k, float alpha,
-             const float *a, int64_t lda, const float *b, int64_t ldb,
-             float beta, float *c, int64_t ldc, float *pack)
+static void multiply(const cv_gemm_ops *ops, int a_t, int b_t, int64_t m,
+                     int64_t n, int64_t k, float alpha, const float *a,
+                     int64_t lda, const float *b, int64_t ldb, float beta,
+                     float *c, int64_t ldc, float *pack)
 {
     if (m <= 0 || n <= 0)
         return;
@@ -174,7 +177,6 @@ void cv_gemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k, float alpha,
         scale(c, m, n, ldc, beta);
         return;
     }
-    const cv_gemm_ops *ops = kernels();
     if (ops == &by_blas) {
         cv_blas_sgemm(a_t, b_t, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
         return;
@@ -196,4 +198,21 @@ void cv_gemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k, float alpha,
             run_block(&p);
         }
     }
+}
+
+void cv_gemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k, float alpha,
+             const float *a, int64_t lda, const float *b, int64_t ldb,
+             float beta, float *c, int64_t ldc, float *pack)
+{
+    multiply(kernels(), a_t, b_t, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc,
+             pack);
+}
+
+void cv_gemm_chain(int a_t, int b_t, int64_t m, int64_t n, int64_t k,
+                   float alpha, const float *a, int64_t lda, const float *b,
+                   int64_t ldb, float beta, float *c, int64_t ldc, float *pack)
+{
+    const cv_gemm_ops *ops = kernels();
+    multiply(ops == &by_blas ? cv_gemm_plain() : ops, a_t, b_t, m, n, k, alpha,
+             a, lda, b, ldb, beta, c, ldc, pack);
 }

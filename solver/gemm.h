@@ -32,10 +32,17 @@ void cv_gemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k, float alpha,
              const float *a, int64_t lda, const float *b, int64_t ldb,
              float beta, float *c, int64_t ldc, float *pack);
 
+/** The same, but never through BLAS: on every CPU the same bytes, and element
+ *  (i, j) depends on row i of A and column j of B alone.  Sensitivity proofs
+ *  rest on that (solver/private_gradient.c). */
+void cv_gemm_chain(int a_t, int b_t, int64_t m, int64_t n, int64_t k,
+                   float alpha, const float *a, int64_t lda, const float *b,
+                   int64_t ldb, float beta, float *c, int64_t ldc, float *pack);
+
 /** Floats of scratch for products with up to these n and k. */
 size_t cv_gemm_pack_size(int64_t n, int64_t k);
 
-/** Name of the kernels in use: avx512, avx2 or blas. */
+/** Name of the kernels in use: avx512, avx2, blas or plain. */
 const char *cv_gemm_kernels(void);
 /** Use other ones (tests, benchmarks). Returns -1 if this CPU cannot. */
 int cv_gemm_use(const char *name);

@@ -33,5 +33,7 @@ typedef struct {
 /** NULL where the CPU (or the compiler's target) lacks the instructions. */
 const cv_gemm_ops *cv_gemm_avx512(void);
 const cv_gemm_ops *cv_gemm_avx2(void);
+/** Everywhere. */
+const cv_gemm_ops *cv_gemm_plain(void);
 
 #endif

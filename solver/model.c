@@ -9,10 +9,9 @@
 #include "core/mem.h"
 #include "core/rand.h"
 #include "core/text.h"
-#include "solver/dense.h"
-#include "solver/head.h"
+#include "solver/model_parts.h"
 
-typedef struct {
+typedef struct cv_model_kind {
     const char *name;
     int needs_classes; /* 1 yes, 0 no, 2 either */
     int exact_classes; /* this many, or 0 */
@@ -34,15 +33,6 @@ static const kind kinds[N_KINDS] = {
 
 /* 256 GiB of float32: above it sizes are typing errors. */
 #define MAX_PARAMS ((size_t)1 << 36)
-
-struct cv_model {
-    const kind *kind;
-    const cv_head *head;
-    const cv_activation *activation;
-    int n_in, n_out, n_layers;
-    cv_dense layers[CV_MODEL_MAX_LAYERS];
-    cv_params params;
-};
 
 struct cv_model_work {
     int max_rows;
@@ -247,16 +237,10 @@ typedef struct {
     size_t x, h[CV_MODEL_MAX_LAYERS], d, pack; /* floats */
 } sizes;
 
-/* Columns are rows of the batch; 16 floats are a cache line. */
-static int64_t stride(int rows)
-{
-    return ((int64_t)rows + 15) / 16 * 16;
-}
-
 static sizes work_sizes(const cv_model *m, int max_rows)
 {
     sizes s = {0};
-    size_t ld = (size_t)stride(max_rows);
+    size_t ld = (size_t)cv_model_stride(max_rows);
     s.x = (size_t)max_rows * (size_t)m->n_in;
     for (int i = 0; i < m->n_layers; i++) {
         size_t pack = cv_dense_pack_size(&m->layers[i], max_rows);
@@ -317,17 +301,17 @@ static cv_dense_input layer_input(const cv_model *m, const cv_model_work *work,
 {
     if (layer == 0)
         return (cv_dense_input){x, m->n_in, 1};
-    return (cv_dense_input){work->h[layer - 1], stride(rows), 0};
+    return (cv_dense_input){work->h[layer - 1], cv_model_stride(rows), 0};
 }
 
-/* Returns the scores (n_out, rows), ld = stride(rows), inside work. */
+/* Returns the scores (n_out, rows), ld = stride of rows, inside work. */
 static float *forward(const cv_model *m, cv_model_work *work, const float *w,
                       const float *x, int rows)
 {
     CV_CHECK(rows >= 0 && rows <= work->max_rows);
     for (int i = 0; i < m->n_layers; i++) {
         cv_dense_input in = layer_input(m, work, x, rows, i);
-        cv_dense_forward(&m->layers[i], work->h[i], stride(rows),
+        cv_dense_forward(&m->layers[i], work->h[i], cv_model_stride(rows),
                          i + 1 < m->n_layers ? m->activation
                                              : &cv_activation_none,
                          w, &in, rows, work->pack);
@@ -339,7 +323,7 @@ void cv_model_gradient(const cv_model *model, cv_model_work *work,
                        const float *w, const float *x, const float *y, int rows,
                        float alpha, float beta, float *out, double *loss_sum)
 {
-    int64_t ld = stride(rows);
+    int64_t ld = cv_model_stride(rows);
     float *d = forward(model, work, w, x, rows);
     *loss_sum = model->head->gradient(d, ld, y, model->n_out, rows);
     for (int i = model->n_layers - 1; i >= 0; i--) {
@@ -360,7 +344,7 @@ void cv_model_gradient(const cv_model *model, cv_model_work *work,
 void cv_model_predict(const cv_model *model, cv_model_work *work,
                       const float *w, const float *x, int rows, float *out)
 {
-    int64_t ld = stride(rows);
+    int64_t ld = cv_model_stride(rows);
     float *s = forward(model, work, w, x, rows);
     model->head->predict(s, ld, model->n_out, rows);
     for (int j = 0; j < rows; j++)
@@ -378,7 +362,8 @@ void cv_model_add_sums(const cv_model *model, cv_model_work *work,
                        double *sums)
 {
     float *s = forward(model, work, w, x, rows);
-    model->head->add_sums(s, stride(rows), y, model->n_out, rows, sums);
+    model->head->add_sums(s, cv_model_stride(rows), y, model->n_out, rows,
+                          sums);
 }
 
 int cv_model_metrics(const cv_model *model, const double *sums,
