@@ -142,11 +142,19 @@ static int take_line(cv_journal *j, const char *line, size_t len, cv_err *err)
     return 0;
 }
 
-/* A page of the last line that a power cut kept from the disk reads as zeros,
- * though the line's end may be there. Text has no zeros. */
-static int has_hole(const char *line, size_t len)
+/* A piece of the last line that a power cut kept from the disk reads as zeros,
+ * though the line's end may be there. Text has none, and a damaged byte does
+ * not look like it: pieces are whole sectors of the file. at: of the line. */
+static int has_hole(const char *line, size_t len, int64_t at)
 {
-    return memchr(line, '\0', len) != NULL;
+    enum { SECTOR = 512 };
+    const char *from = memchr(line, '\0', len), *to = from;
+    if (!from)
+        return 0;
+    while (to < line + len && *to == '\0')
+        to++;
+    return (from == line || (at + (from - line)) % SECTOR == 0) &&
+           (to == line + len || (at + (to - line)) % SECTOR == 0);
 }
 
 int cv_journal_take(cv_journal *j, const char *text, size_t len, size_t *used,
@@ -163,7 +171,7 @@ int cv_journal_take(cv_journal *j, const char *text, size_t len, size_t *used,
                        ? 0
                        : damaged(j, err, "the line is too long");
         size_t n = (size_t)(end - line);
-        if (n + 1 == left && has_hole(line, n))
+        if (n + 1 == left && has_hole(line, left, j->size))
             return 0; /* damage only if something follows */
         int rc = take_line(j, line, n, err);
         if (rc)
@@ -174,10 +182,11 @@ int cv_journal_take(cv_journal *j, const char *text, size_t len, size_t *used,
 }
 
 /* A line that was cut short ends before its check does. */
-static int is_cut_short(const char *text, size_t len)
+static int is_cut_short(const char *text, size_t len, int64_t at)
 {
     const char *seal = memmem(text, len, CHECK_WORD, sizeof CHECK_WORD - 1);
-    return has_hole(text, len) || !seal || (size_t)(seal - text) + SEAL >= len;
+    return has_hole(text, len, at) || !seal ||
+           (size_t)(seal - text) + SEAL >= len;
 }
 
 int cv_journal_rest(const cv_journal *j, const char *text, size_t len,
@@ -185,7 +194,7 @@ int cv_journal_rest(const cv_journal *j, const char *text, size_t len,
 {
     if (j->lines == 0) /* it is made whole or not at all */
         return damaged(j, err, "the first line is missing or cut short");
-    return len == 0 || is_cut_short(text, len)
+    return len == 0 || is_cut_short(text, len, j->size)
                ? 0
                : damaged(j, err, "text follows the check of the last line");
 }
