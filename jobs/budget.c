@@ -92,15 +92,16 @@ static int has_room(const cv_run *run, int bits, double z)
 static int private_bits(cv_run *run, double z)
 {
     int root = ceil_log2(sqrt((double)run->budget->d));
-    int bits = root + 9, least = root + 5;
-    bits = bits < 16 ? 16 : bits;
-    least = least < 12 ? 12 : least;
+    int fine = root + 9 < 16 ? 16 : root + 9, bits = fine;
+    int least = root + 5 < 12 ? 12 : root + 5;
+    if (is_record(run->job) && bits > 22)
+        bits = 22; /* a leaf of 256 records fits a narrow word */
     run->secure->wide = run->fed.n_silos > CV_NARROW_MAX_SILOS;
     while (!run->secure->wide && !has_room(run, bits, z)) {
         if (--bits >= least)
             continue;
         run->secure->wide = 1;
-        bits = root + 9 < 16 ? 16 : root + 9;
+        bits = fine;
     }
     return bits;
 }
@@ -109,7 +110,7 @@ double cv_budget_bit(const cv_run *run, int exponent)
 {
     /* A bit of 0.3 clip: costs 1.1 % of the noise, and its own noise is 3.3
      * times the multiplier, in silos. */
-    return floor(0.3 * run->budget->clip * exp2(-exponent));
+    return 2.0 * floor(0.15 * run->budget->clip * exp2(-exponent));
 }
 
 void cv_budget_set_clip(cv_run *run, double clip)

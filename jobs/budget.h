@@ -36,7 +36,8 @@ void cv_budget_close(cv_run *run);
 /** Follow a new clip (adaptive): grid and sensitivity. Local. */
 void cv_budget_set_clip(cv_run *run, double clip);
 
-/** The whole height of the bit "my update was clipped", in grid units. */
+/** Height of the bit "my update was within the clip" (it is + or - half of
+ *  that), in grid units. */
 double cv_budget_bit(const cv_run *run, int exponent);
 
 /** What a round over these members costs. */

@@ -162,10 +162,9 @@ int cv_masked_evaluate_all(cv_run *run, cv_attempt *at,
 /* ---- noisy local steps --------------------------------------------------------------
  */
 
-static void sum_field_words(void *ctx, void *words, size_t n)
+void cv_masked_sum_silo_all(void *ctx, void *words, size_t n, int wide)
 {
     const cv_run *run = ctx;
-    int wide = run->secure->wide;
     cv_sum_words_all(run->fed.silo, words, words, n, wide ? 8 : 4,
                      wide ? cv_f61_sum : cv_f32_sum);
 }
@@ -181,9 +180,9 @@ void cv_masked_train_noisy(cv_run *run, cv_hosted *h,
                              .sample_key = sample_key,
                              .noise_key = noise_key};
     memcpy(w, run->w, run->n * sizeof *w);
-    cv_private_train_silo(run->private_trainer, &h->train, &step, w, run->w,
-                          run->fed.part, run->fed.n_parts,
-                          run->fed.n_parts > 1 ? sum_field_words : NULL, run);
+    int finite;
+    CV_CHECK(cv_private_train_silo(run->private_trainer, &h->train, &step, w,
+                                   run->w, &finite, NULL) == 0);
     for (size_t i = 0; i < run->n; i++)
         w[i] -= run->w[i];
 }

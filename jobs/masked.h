@@ -39,6 +39,10 @@ double cv_masked_scale(const cv_run *run);
 /** Reports of the ranks that share a silo, added up. Collective on fed.silo. */
 void cv_masked_share_report(const cv_run *run, double report[CV_R_FIELDS]);
 
+/** Field words of the ranks that share a silo, added up (ctx: the run).
+ *  Collective on fed.silo. */
+void cv_masked_sum_silo_all(void *ctx, void *words, size_t n, int wide);
+
 /** Steps with `noise: local` of one silo; payload[0] = local - start. */
 void cv_masked_train_noisy(cv_run *run, cv_hosted *h,
                            const uint8_t sample_key[32],

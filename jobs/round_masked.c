@@ -73,7 +73,7 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
     float *part[CV_MAX_PAYLOAD];
     for (k = 0; k < n_payload; k++)
         part[k] = run->payload[k];
-    if (cv_clip_l2(part, (size_t)n_payload, run->n, b->clip, &norm, NULL))
+    if (cv_clip_joint(&norm, part, (size_t)n_payload, run->n, b->clip, NULL))
         for (k = 0; k < n_payload; k++) /* not finite: as if there were none */
             memset(part[k], 0, run->n * sizeof *part[k]);
     if (run->strategy->n_silo) /* the control moves by what is sent */
@@ -86,11 +86,10 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
         else
             cv_f32_encode(out, part[k], NULL, run->n, f, b->exponent);
     }
-    if (m->bit) {
-        double half = cv_budget_bit(run, b->exponent) / 2.0;
-        int64_t q = (int64_t)(norm <= b->clip ? half : -half);
-        cv_masked_put(run, m->y[s], m->noisy - 1, q);
-    }
+    if (m->bit)
+        cv_masked_put(run, m->y[s], m->noisy - 1,
+                      cv_clip_bit(norm, b->clip) *
+                          (int64_t)(cv_budget_bit(run, b->exponent) / 2.0));
 }
 
 static void add_noise(masked *m, int s)
@@ -288,21 +287,25 @@ static void decode_sum(masked *m)
     }
 }
 
-/* The share of updates within the clip, from the noisy sum of bits. */
-static void adapt_clip(masked *m)
+/* The share of updates within the clip, from the noisy sum of bits. The root's
+ * exp is everyone's. */
+static void adapt_clip_all(masked *m)
 {
     cv_run *run = m->run;
+    double next = 0.0;
     if (!m->bit)
         return;
-    int64_t q = 0;
-    if (cv_fed_is_leader(&run->fed))
-        q = cv_masked_get(run, run->secure->sum, m->noisy - 1);
-    cv_bcast_bytes_all(run->fed.silo, &q, sizeof q, 0);
-    double height = cv_budget_bit(run, run->budget->exponent);
-    double within = 0.5 + (double)q / height / m->at.n;
-    cv_budget_set_clip(run, cv_clip_adapt(run->budget->clip, within,
-                                          run->job->privacy.adaptive.quantile,
-                                          run->job->privacy.adaptive.rate));
+    if (run->fed.rank == 0) {
+        double half = cv_budget_bit(run, run->budget->exponent) / 2.0;
+        int64_t q = cv_masked_get(run, run->secure->sum, m->noisy - 1);
+        next = cv_clip_next(run->budget->clip,
+                            cv_clip_fraction((double)q / half, m->at.n),
+                            run->job->privacy.adaptive.quantile,
+                            run->job->privacy.adaptive.rate);
+        next = fmin(fmax(next, 1e-12), 1e12);
+    }
+    cv_bcast_bytes_all(run->fed.world, &next, sizeof next, 0);
+    cv_budget_set_clip(run, next);
 }
 
 static void keep_states(masked *m)
@@ -324,7 +327,7 @@ static int finish(masked *m, const double t[3], cv_err *err)
         decode_sum(m);
     }
     keep_states(m);
-    adapt_clip(m);
+    adapt_clip_all(m);
     int rc = cv_round_step_all(
         run, m->total[N_SCALED_WEIGHT] / m->total[N_WEIGHT], &update, err);
     if (rc)

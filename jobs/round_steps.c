@@ -81,8 +81,7 @@ static void silo_words(stepping *k, int s, int64_t step, uint8_t *key)
     cv_private_grad_add(run->private_grad, &h->train, k->idx, n, k->w, factor,
                         fed->part, fed->n_parts, y);
     if (fed->n_parts > 1)
-        cv_sum_words_all(fed->silo, y, y, run->n, word_size(run),
-                         wide ? cv_f61_sum : cv_f32_sum);
+        cv_masked_sum_silo_all(run, y, run->n, wide);
     if (cv_fed_is_leader(fed)) {
         step_key(key, k->keys + 64 * s + 32, step);
         cv_noise_add_words(k->noise, wide, y, run->n, key);

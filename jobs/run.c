@@ -357,7 +357,8 @@ static int open_privacy_all(cv_run *run, cv_err *err)
     if (job->privacy.noise == CV_NOISE_LOCAL)
         run->private_trainer = cv_private_trainer_create(
             run->model, &run->train, job->privacy.clip, run->budget->exponent,
-            run->secure->wide);
+            run->secure->wide, run->fed.part, run->fed.n_parts,
+            run->fed.n_parts > 1 ? cv_masked_sum_silo_all : NULL, run);
     else
         run->private_grad =
             cv_private_grad_create(run->model, job->privacy.clip,
