@@ -67,7 +67,8 @@ def audit(folder, privacy, local, seed):
         w = f["/model/params/dense1/weight"][:]  # (3, 2 + M)
     # A canary that was in has pulled its feature's weights to class 2.
     score = w[2, 2:] - 0.5 * (w[0, 2:] + w[1, 2:])
-    guess = score > (np.quantile(score, 0.25) + np.quantile(score, 0.75)) / 2
+    low, high = np.quantile(score, (0.25, 0.75))
+    guess = score > low + 0.3 * (high - low)
     return inspect(run)["privacy"]["epsilon"], int((guess == inside).sum())
 
 
