@@ -11,8 +11,7 @@
 #include "solver/params.h"
 #include "solver/private_train.h"
 
-/* Unit of numbers that ride along: 2^-60, up to 2^65. */
-enum { NUMBER_EXPONENT = -60, MIN_ROOM = 4096 };
+enum { MIN_ROOM = 12288 }; /* words: 1,024 numbers a sum */
 
 /* ---- words --------------------------------------------------------------------
  */
@@ -58,20 +57,21 @@ int64_t cv_masked_get(const cv_run *run, const void *words, size_t at)
                              : cv_f32_centre(((const uint32_t *)words)[at]);
 }
 
-void cv_masked_put_number(const cv_run *run, void *words, size_t at, double v)
+int cv_masked_put_number(const cv_run *run, void *words, size_t at, double v)
 {
-    int rc = run->secure->wide
-                 ? cv_limbs_put64((uint64_t *)words + at, v, NUMBER_EXPONENT)
-                 : cv_limbs_put32((uint32_t *)words + at, v, NUMBER_EXPONENT);
-    if (rc)
-        cv_masked_put_number(run, words, at, 0.0);
+    uint64_t limb[CV_LIMBS];
+    int rc = cv_limbs_put(limb, v);
+    for (size_t k = 0; k < CV_LIMBS; k++)
+        cv_masked_put(run, words, at + k, (int64_t)limb[k]);
+    return rc;
 }
 
 double cv_masked_get_number(const cv_run *run, const void *words, size_t at)
 {
-    return run->secure->wide
-               ? cv_limbs_get64((const uint64_t *)words + at, NUMBER_EXPONENT)
-               : cv_limbs_get32((const uint32_t *)words + at, NUMBER_EXPONENT);
+    uint64_t limb[CV_LIMBS];
+    for (size_t k = 0; k < CV_LIMBS; k++)
+        limb[k] = (uint64_t)cv_masked_get(run, words, at + k);
+    return cv_limbs_get(limb);
 }
 
 int cv_masked_numbers_all(cv_run *run, cv_attempt *at, double *total,
@@ -85,11 +85,22 @@ int cv_masked_numbers_all(cv_run *run, cv_attempt *at, double *total,
     cv_bcast_bytes_all(run->fed.silo, &step, sizeof step, 0);
     for (size_t first = 0; first < k && !rc; first += step) {
         size_t n = k - first < step ? k - first : step;
+        int bad = 0;
         for (int s = 0; leader && s < run->fed.n_hosted; s++)
             for (size_t j = 0; j < n; j++)
-                cv_masked_put_number(run, run->secure->y[s], j * CV_LIMBS,
-                                     mine[(size_t)s * k + first + j]);
-        rc = cv_masked_sum_all(run, at, n * CV_LIMBS, err);
+                bad |=
+                    cv_masked_put_number(run, run->secure->y[s], j * CV_LIMBS,
+                                         mine[(size_t)s * k + first + j]);
+        rc = cv_agree_all(run->fed.world,
+                          bad ? cv_err_set(err, CV_ERR_NUMERIC, NULL, 0,
+                                           "a number that is summed under "
+                                           "masks is not finite or above "
+                                           "2e31; bring the columns to a "
+                                           "smaller scale")
+                              : 0,
+                          err);
+        if (!rc)
+            rc = cv_masked_sum_all(run, at, n * CV_LIMBS, err);
         for (size_t j = 0; j < n && leader && !rc; j++)
             total[first + j] =
                 cv_masked_get_number(run, run->secure->sum, j * CV_LIMBS);

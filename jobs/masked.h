@@ -17,9 +17,9 @@ int cv_masked_sum_all(cv_run *run, cv_attempt *at, size_t d, cv_err *err);
 /** A signed integer at word `at` of a vector, and back from a sum. */
 void cv_masked_put(const cv_run *run, void *words, size_t at, int64_t q);
 int64_t cv_masked_get(const cv_run *run, const void *words, size_t at);
-/** A real number in CV_LIMBS words from `at`; one that is not finite, or too
- *  large (2^64), is sent as 0. */
-void cv_masked_put_number(const cv_run *run, void *words, size_t at, double v);
+/** A real number in CV_LIMBS words from `at` (privacy/limbs.h); CV_ERR_NUMERIC,
+ *  and zero, if it is not finite or too large. */
+int cv_masked_put_number(const cv_run *run, void *words, size_t at, double v);
 double cv_masked_get_number(const cv_run *run, const void *words, size_t at);
 
 /** total (k) = sum over the members of their numbers mine (n_hosted, k), masked;
