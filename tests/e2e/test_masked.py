@@ -10,7 +10,6 @@ from harness import (STRATEGIES, blobs, covey, inspect, job_text, main, mpirun,
 from secure_sites import make_sites, secure_job, silos_text
 
 NAMES = ("a", "b", "c", "d")
-ADAPTIVE = ("fedadam", "fedyogi", "fedadagrad")
 
 
 def run(folder, sites, name, ranks=4, more=(), expect=0, **kw):
@@ -37,9 +36,8 @@ def masked_is_the_integer_sum(folder):
         # Another path altogether (a grid that follows the updates): close.
         free, _ = run(folder, sites, "f-" + strategy, secure=None, **kw)
         far = np.abs(parameters(masked) - parameters(free)).max()
-        print(strategy, far)
-        # Adam and its kin divide by how large updates are, however small.
-        assert far < (1e-3 if strategy in ADAPTIVE else 1e-5), (strategy, far)
+        # FedNova's updates are divided by their steps before they are rounded.
+        assert far < (5e-5 if strategy == "fednova" else 2e-6), (strategy, far)
 
 
 @test
