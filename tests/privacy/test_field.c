@@ -309,12 +309,75 @@ static void the_tree_is_as_documented(void **state)
     }
 }
 
+/* encode_add is encode, then add; also where values saturate, for factors that
+ * are no power of two, and for scales beyond float. */
+static void encoding_into_a_sum(void **state)
+{
+    (void)state;
+    enum { N = 1003 };
+    static const double factors[] = {1.0, 0.5, 0.3, 0.999999};
+    static const int exponents[] = {-140, -40, -20, -3, 0, 20, 120, 140};
+    static float v[N];
+    static uint32_t sum[N], word[N], want[N];
+    static uint64_t sum61[N], word61[N], want61[N];
+    cv_stream s;
+    cv_stream_open(&s, 11, "field", 0, 0);
+    for (int k = 0; k < 8; k++)
+        for (int f = 0; f < 4; f++) {
+            for (int i = 0; i < N; i++) {
+                double x = cv_stream_normal(&s) * ldexp(1.0, i % 45);
+                v[i] = (float)ldexp(i % 5 ? x : floor(x) + 0.5, exponents[k]);
+                sum[i] = want[i] = (uint32_t)cv_stream_below(&s, CV_P32);
+                sum61[i] = want61[i] = cv_stream_below(&s, CV_P61);
+            }
+            const float edge[] = {2147483520.0f,  2147483648.0f, -2147483520.0f,
+                                  -2147483648.0f, 0.0f,          -0.0f};
+            for (int i = 0; i < 6; i++)
+                v[i] = (float)ldexp((double)edge[i], exponents[k]);
+            for (int i = 0; i < N; i++)
+                v[i] = isfinite(v[i]) ? v[i] : 3e38f;
+            cv_f32_encode(word, v, NULL, N, factors[f], exponents[k]);
+            cv_f32_add_all(want, word, N);
+            cv_f32_encode_add(sum, v, N, factors[f], exponents[k]);
+            assert_memory_equal(sum, want, sizeof sum);
+            cv_f61_encode(word61, v, NULL, N, factors[f], exponents[k]);
+            cv_f61_add_all(want61, word61, N);
+            cv_f61_encode_add(sum61, v, N, factors[f], exponents[k]);
+            assert_memory_equal(sum61, want61, sizeof sum61);
+        }
+    cv_stream_close(&s);
+}
+
+static void signed_integers_are_added_modulo_p(void **state)
+{
+    (void)state;
+    static const int32_t edges[] = {0, 1, -1, 4, -5, INT32_MAX, INT32_MIN};
+    for (size_t a = 0; a < sizeof edges32 / 8; a++)
+        for (size_t b = 0; b < sizeof edges / 4; b++) {
+            uint32_t word = (uint32_t)edges32[a];
+            __int128 x = (__int128)word + edges[b] + CV_P32;
+            cv_f32_add_signed(&word, &edges[b], 1);
+            assert_true(word == (uint64_t)(x % CV_P32));
+        }
+    for (size_t a = 0; a < sizeof edges61 / 8; a++)
+        for (int b = 0; b < 61; b++)
+            for (int sign = -1; sign <= 1; sign++) {
+                int64_t add = sign * ((INT64_C(1) << b) - (b == 60));
+                uint64_t word = edges61[a];
+                __int128 x = (__int128)word + add + CV_P61;
+                cv_f61_add_signed(&word, &add, 1);
+                assert_true(word == (uint64_t)(x % CV_P61));
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arithmetic_is_modular),
         cmocka_unit_test(vectors_agree_with_elements),
         cmocka_unit_test(field_sums_are_integer_sums),
+        cmocka_unit_test(encoding_into_a_sum),
+        cmocka_unit_test(signed_integers_are_added_modulo_p),
         cmocka_unit_test(the_centre_is_nearest_zero),
         cmocka_unit_test(the_check_is_linear_and_sees_every_word),
         cmocka_unit_test(long_rows_do_not_overflow),
