@@ -39,6 +39,25 @@ CV_HOT void cv_f61_sub_all(uint64_t *acc, const uint64_t *x, size_t n)
         acc[i] = cv_f61_sub(acc[i], x[i]);
 }
 
+/* q mod p of any q: 2^32 = 5 (mod p), so a negative q wraps to q + p + 5. */
+static inline uint32_t word_of(int32_t q)
+{
+    return (uint32_t)q - (q < 0 ? 5u : 0u);
+}
+
+CV_HOT void cv_f32_add_int(uint32_t *acc, const int32_t *q, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = cv_f32_add(acc[i], word_of(q[i]));
+}
+
+CV_HOT void cv_f61_add_int(uint64_t *acc, const int64_t *q, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = cv_f61_add(
+            acc[i], (uint64_t)(q[i] < 0 ? q[i] + (int64_t)CV_P61 : q[i]));
+}
+
 CV_HOT int cv_f32_canonical(const uint32_t *x, size_t n)
 {
     uint32_t top = 0;
@@ -58,12 +77,6 @@ CV_HOT int cv_f61_canonical(const uint64_t *x, size_t n)
 /* Adding 1.5 * 2^52 leaves round-to-nearest-even(x) in the low bits of the
  * mantissa, for |x| < 2^51 (as in quantise.c). */
 #define MAGIC 0x1.8p52
-
-/* q mod p of any q: 2^32 = 5 (mod p), so a negative q wraps to q + p + 5. */
-static inline uint32_t word_of(int32_t q)
-{
-    return (uint32_t)q - (q < 0 ? 5u : 0u);
-}
 
 static inline int32_t round_to_grid(float v, double scale)
 {
@@ -89,8 +102,8 @@ CV_HOT void cv_f32_encode(uint32_t *out, const float *v, const int32_t *noise,
         return;
     }
     for (size_t i = 0; i < n; i++)
-        out[i] = cv_f32_add(word_of(round_to_grid(v[i], scale)),
-                            word_of(noise[i]));
+        out[i] =
+            cv_f32_add(word_of(round_to_grid(v[i], scale)), word_of(noise[i]));
 }
 
 CV_HOT void cv_f61_encode(uint64_t *out, const float *v, const int64_t *noise,
