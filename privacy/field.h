@@ -69,6 +69,10 @@ void cv_f61_sum(void *acc, const void *x, size_t n);
 void cv_f32_sub_all(uint32_t *acc, const uint32_t *x, size_t n);
 void cv_f61_sub_all(uint64_t *acc, const uint64_t *x, size_t n);
 
+/** acc += q mod p; any q (narrow), |q| < p (wide). */
+void cv_f32_add_int(uint32_t *acc, const int32_t *q, size_t n);
+void cv_f61_add_int(uint64_t *acc, const int64_t *q, size_t n);
+
 /** 1 if every word is < p: words of other ranks are hostile until this held. */
 int cv_f32_canonical(const uint32_t *x, size_t n);
 int cv_f61_canonical(const uint64_t *x, size_t n);
