@@ -45,19 +45,6 @@ static inline uint32_t word_of(int32_t q)
     return (uint32_t)q - (q < 0 ? 5u : 0u);
 }
 
-CV_HOT void cv_f32_add_int(uint32_t *acc, const int32_t *q, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        acc[i] = cv_f32_add(acc[i], word_of(q[i]));
-}
-
-CV_HOT void cv_f61_add_int(uint64_t *acc, const int64_t *q, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        acc[i] = cv_f61_add(
-            acc[i], (uint64_t)(q[i] < 0 ? q[i] + (int64_t)CV_P61 : q[i]));
-}
-
 CV_HOT int cv_f32_canonical(const uint32_t *x, size_t n)
 {
     uint32_t top = 0;

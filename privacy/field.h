@@ -69,10 +69,6 @@ void cv_f61_sum(void *acc, const void *x, size_t n);
 void cv_f32_sub_all(uint32_t *acc, const uint32_t *x, size_t n);
 void cv_f61_sub_all(uint64_t *acc, const uint64_t *x, size_t n);
 
-/** acc += q mod p; any q (narrow), |q| < p (wide). */
-void cv_f32_add_int(uint32_t *acc, const int32_t *q, size_t n);
-void cv_f61_add_int(uint64_t *acc, const int64_t *q, size_t n);
-
 /** 1 if every word is < p: words of other ranks are hostile until this held. */
 int cv_f32_canonical(const uint32_t *x, size_t n);
 int cv_f61_canonical(const uint64_t *x, size_t n);
@@ -94,9 +90,8 @@ void cv_f32_encode_add(uint32_t *acc, const float *v, size_t n, double factor,
 void cv_f61_encode_add(uint64_t *acc, const float *v, size_t n, double factor,
                        int exponent);
 
-/** acc += x mod p, signed integers. */
+/** acc += x mod p, signed integers: any (narrow), |x| < 2^60 (wide). */
 void cv_f32_add_signed(uint32_t *acc, const int32_t *x, size_t n);
-/** |x| < 2^60 */
 void cv_f61_add_signed(uint64_t *acc, const int64_t *x, size_t n);
 
 /** out = centred(x) * (2^exponent / divisor), rounded to float. */

@@ -38,9 +38,9 @@ static void encode(const cv_masking *m, void *y, const float *v,
     else if (v)
         cv_f32_encode(y, v, noise, n, m->factor, m->exponent);
     else if (noise && wide)
-        cv_f61_add_int(y, noise, n);
+        cv_f61_add_signed(y, noise, n);
     else if (noise)
-        cv_f32_add_int(y, noise, n);
+        cv_f32_add_signed(y, noise, n);
 }
 
 static void mask(const cv_masking *m, void *y, size_t n, int wide)
