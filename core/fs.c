@@ -12,6 +12,7 @@
 
 #include "core/hash.h"
 #include "core/mem.h"
+#include "core/secret.h"
 
 static int fail(cv_err *err, int code, const char *path, const char *what)
 {
@@ -149,7 +150,12 @@ static int rename_new(const char *tmp, const char *path)
 int cv_fs_write_new(const char *path, const void *data, size_t len, int mode,
                     cv_err *err)
 {
-    char *tmp = cv_asprintf("%s.tmp.%d", path, (int)getpid());
+    /* What a killed process left must not stand in the way of a later one that
+     * has its number, as in containers, where all have the same few. */
+    uint32_t nonce;
+    cv_entropy(&nonce, sizeof nonce);
+    char *tmp =
+        cv_asprintf("%s.tmp.%d.%08x", path, (int)getpid(), (unsigned)nonce);
     int rc = write_tmp(tmp, path, O_EXCL | O_NOFOLLOW, data, len, mode, err);
     if (rc)
         goto out;

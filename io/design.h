@@ -17,10 +17,10 @@ typedef struct {
     cv_feature *features; /* every one with its final levels */
     cv_feature target;    /* CATEGORY: classes, in order of class number */
     uint8_t *declared;    /* (n_features) 1: its levels stand in the job */
-    int target_declared;
-    int n_cols;       /* encoded: 1 per number, n_levels - 1 per category
+    int target_declared;  /* 1: so do the classes */
+    int n_cols;           /* encoded: 1 per number, n_levels - 1 per category
                        * (the first level is the reference) */
-    char **col_names; /* (n_cols): "age", "sex=m" */
+    char **col_names;     /* (n_cols): "age", "sex=m" */
     cv_missing missing;
     cv_standardize standardize;
     /* Filled in by jobs/ after pooling; encoded = (value - shift) / unit.
@@ -41,7 +41,11 @@ typedef struct {
  *                    values found where the job declares it a category.
  *                 2: it is a class if the job or the file says so (levels, or a
  *                    target stored as integers), else a number.
- *  Errors: CV_ERR_INPUT, names the column that is not there or does not fit.
+ *  data.target_levels, where given, are the classes (not with 0): words match
+ *  by name, numbers by value; other values are errors of cv_design_encode.
+ *
+ *  Errors: CV_ERR_INPUT, names the column that is not there or does not fit, or
+ *  whose levels the job does not give although sums are masked.
  */
 int cv_schema_of_table(const cv_table *table, const cv_job *job,
                        int needs_classes, cv_schema **schema, cv_err *err);

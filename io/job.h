@@ -41,6 +41,10 @@ typedef enum {
     CV_WEIGHTS_DECLARED
 } cv_weights;
 
+typedef enum { CV_UNIT_RECORD, CV_UNIT_SILO } cv_privacy_unit;
+typedef enum { CV_NOISE_DISTRIBUTED, CV_NOISE_LOCAL } cv_privacy_noise;
+typedef enum { CV_ACCOUNTANT_PLD, CV_ACCOUNTANT_RDP } cv_job_accountant;
+
 typedef struct {
     char *name;       /* unique; letters, digits, '-', '_', '.' */
     char *public_key; /* "0x02..", or NULL */
@@ -72,11 +76,15 @@ typedef struct {
         cv_format format;
         char *target;
         cv_target_type target_type; /* AUTO unless mlp */
-        int n_features; /* 0: every column but the target */
+        int n_features;             /* 0: every column but the target */
         cv_feature *features;
         cv_missing missing;
         cv_standardize standardize;
         double test_fraction;
+        int n_target_levels;  /* 0: found in the data */
+        char **target_levels; /* the target's classes, in the model's order */
+        char *test; /* public hold-out table, relative to the job file's
+                     * folder, or NULL */
     } data;
 
     struct {
@@ -92,13 +100,17 @@ typedef struct {
         int n_hidden;
         int hidden[CV_MAX_HIDDEN];
         char *activation; /* relu | tanh | sigmoid; NULL unless mlp */
+        char *transform;  /* none | scattering: a fixed feature map in front
+                           * of a linear model */
+        int n_image;      /* 2, or 0: a square image */
+        int image[2];     /* height, width; only with scattering */
     } model;
 
     struct {
         char *strategy;
         int rounds;
         double participation; /* share of silos drawn each round, (0, 1] */
-        int min_silos;
+        int min_silos; /* with secure_aggregation at least collusion + 2 */
         cv_weights weights;
         uint64_t seed;
         double tolerance;
@@ -122,6 +134,30 @@ typedef struct {
     struct {
         int min_rows; /* a silo with fewer training rows sits out */
     } disclosure;
+
+    struct {
+        int given; /* the section is there */
+        int enabled;
+        int collusion; /* operators that may pool what they see */
+        double clip;   /* L2 bound of a silo's update before weighting; 0 with
+                        * privacy, which has its own */
+    } secure_aggregation;
+
+    struct {
+        int enabled; /* the section is there */
+        cv_privacy_unit unit;
+        double epsilon;          /* cap of the whole run; 0: not given */
+        double noise_multiplier; /* noise deviation / clip; 0: not given, then
+                                  * the least that keeps epsilon */
+        double delta, clip;
+        double sampling; /* chance of a record in a step; 0 for unit silo */
+        cv_privacy_noise noise; /* DISTRIBUTED and unused for unit silo */
+        cv_job_accountant accountant;
+        struct {
+            int enabled; /* the section is there */
+            double quantile, rate;
+        } adaptive; /* clip; unit silo only */
+    } privacy;
 
     char *text;         /* canonical YAML: sorted keys, defaults filled in */
     uint8_t digest[32]; /* SHA-256 of the canonical text without rounds,

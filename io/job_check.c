@@ -1,21 +1,48 @@
 /* Rules of job.yaml that more than one key takes part in. */
+#include "io/job_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
-#include "io/job_keys.h"
+#include "io/names.h"
 
-typedef struct {
-    cv_job *job;
-    const cv_yaml *tree;
-    cv_err *err;
-} checker;
+typedef cv_job_checker checker;
 
-/* "path: what" at the line of path. */
-static int wrong(const checker *c, const char *path, const char *what)
+static int raise_error(const checker *c, int line, const char *path,
+                       const char *fmt, va_list args)
 {
-    return cv_err_set(c->err, CV_ERR_INPUT, c->job->file,
-                      cv_keys_line(c->tree, path), "%s: %s", path, what);
+    char text[sizeof c->err->text];
+    vsnprintf(text, sizeof text, fmt, args);
+    return cv_err_set(c->err, CV_ERR_INPUT, c->job->file, line, "%s: %s", path,
+                      text);
+}
+
+int cv_job_wrong(const checker *c, const char *path, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int rc = raise_error(c, cv_keys_line(c->tree, path), path, fmt, args);
+    va_end(args);
+    return rc;
+}
+
+int cv_job_wrong_feature(const checker *c, int i, const char *fmt, ...)
+{
+    const cv_yaml *data = cv_yaml_get(c->tree, "data");
+    va_list args;
+    va_start(args, fmt);
+    int rc = raise_error(c, cv_yaml_get(data, "features")->item[i].line,
+                         "data.features", fmt, args);
+    va_end(args);
+    return rc;
+}
+
+int cv_job_gives(const checker *c, const char *section, const char *name)
+{
+    return cv_yaml_get(cv_yaml_get(c->tree, section), name) != NULL;
 }
 
 /* Names s00..s99: as many digits as the last one needs, so that sorted names
@@ -38,25 +65,19 @@ static int check_silos(const checker *c)
 {
     cv_job *job = c->job;
     if (job->silos_counted && !job->simulate.enabled)
-        return wrong(c, "silos",
-                     "{count, prefix} makes simulated silos, but there is no "
-                     "'simulate'; list the silos by name, or add simulate: "
-                     "{source: FILE}");
+        return cv_job_wrong(
+            c, "silos",
+            "{count, prefix} makes simulated silos, but there is no "
+            "'simulate'; list the silos by name, or add simulate: "
+            "{source: FILE}");
     if (job->silos_counted)
         make_silos(job);
     if (job->training.min_silos > job->n_silos)
-        return cv_err_set(c->err, CV_ERR_INPUT, job->file,
-                          cv_keys_line(c->tree, "training.min_silos"),
-                          "training.min_silos: expected at most the number of "
-                          "silos, which is %d; found %d",
-                          job->n_silos, job->training.min_silos);
+        return cv_job_wrong(c, "training.min_silos",
+                            "expected at most the number of silos, which is "
+                            "%d; found %d",
+                            job->n_silos, job->training.min_silos);
     return 0;
-}
-
-static int feature_line(const checker *c, int i)
-{
-    const cv_yaml *data = cv_yaml_get(c->tree, "data");
-    return cv_yaml_get(data, "features")->item[i].line;
 }
 
 static int check_features(const checker *c)
@@ -65,31 +86,99 @@ static int check_features(const checker *c)
     int bounds = job->data.standardize == CV_STANDARDIZE_BOUNDS;
     char name[80];
     if (bounds && job->data.n_features == 0)
-        return wrong(c, "data.standardize",
-                     "bounds needs data.features with bounds: [low, high] for "
-                     "every number; found no data.features");
+        return cv_job_wrong(
+            c, "data.standardize",
+            "bounds needs data.features with bounds: [low, high] for every "
+            "number; found no data.features");
     for (int i = 0; i < job->data.n_features; i++) {
         const cv_feature *f = &job->data.features[i];
         cv_yaml_excerpt(name, f->name);
         if (strcmp(f->name, job->data.target) == 0)
-            return cv_err_set(c->err, CV_ERR_INPUT, job->file,
-                              feature_line(c, i),
-                              "data.features: '%s' is the target (data.target);"
-                              " a column cannot predict itself, leave it out",
-                              name);
+            return cv_job_wrong_feature(
+                c, i,
+                "'%s' is the target (data.target); a column cannot predict "
+                "itself, leave it out",
+                name);
         if (f->has_bounds && !(f->hi - f->lo <= 1e30))
-            return cv_err_set(c->err, CV_ERR_INPUT, job->file,
-                              feature_line(c, i),
-                              "data.features: '%s': expected bounds at most "
-                              "1e30 apart",
-                              name);
+            return cv_job_wrong_feature(
+                c, i, "'%s': expected bounds at most 1e30 apart", name);
         if (bounds && f->type == CV_FEATURE_NUMBER && !f->has_bounds)
-            return cv_err_set(c->err, CV_ERR_INPUT, job->file,
-                              feature_line(c, i),
-                              "data.features: '%s' needs bounds: [low, high], "
-                              "for data.standardize is bounds",
-                              name);
+            return cv_job_wrong_feature(c, i,
+                                        "'%s' needs bounds: [low, high], for "
+                                        "data.standardize is bounds",
+                                        name);
     }
+    return 0;
+}
+
+/* A CSV column is read as numbers or as words, whichever comes first in it. */
+static int mixes_numbers(char *const *levels, int n)
+{
+    int numbers = 0;
+    double v;
+    for (int i = 0; i < n; i++)
+        numbers += cv_number(&v, levels[i], strlen(levels[i])) >= 0;
+    return numbers > 0 && numbers < n;
+}
+
+static int check_target_levels(const checker *c)
+{
+    const cv_job *job = c->job;
+    const char *kind = job->model.kind, *path = "data.target_levels";
+    int n = job->data.n_target_levels;
+    int mlp = strcmp(kind, "mlp") == 0,
+        logistic = strcmp(kind, "logistic") == 0;
+    if (n == 0)
+        return 0;
+    if (mlp && job->data.target_type == CV_TARGET_NUMBER)
+        return cv_job_wrong(c, path,
+                            "used only where the target is a category; found "
+                            "data.target_type 'number'; remove one of the two");
+    if (!mlp && !logistic && strcmp(kind, "softmax") != 0)
+        return cv_job_wrong(c, path,
+                            "used only with model.kind logistic, softmax, mlp; "
+                            "found model.kind '%s'; remove the key or change "
+                            "model.kind",
+                            kind);
+    if (logistic && n != 2)
+        return cv_job_wrong(c, path,
+                            "expected 2 texts, for model logistic has two "
+                            "classes; found %d; for more classes use softmax",
+                            n);
+    if (job->data.format == CV_FORMAT_CSV &&
+        mixes_numbers(job->data.target_levels, n))
+        return cv_job_wrong(c, path,
+                            "expected numbers only or words only, for a CSV "
+                            "column is read as one or the other; found both; "
+                            "recode the target");
+    return 0;
+}
+
+static int check_test(const checker *c)
+{
+    const cv_job *job = c->job;
+    double fraction = job->data.test_fraction;
+    if (job->data.test && job->simulate.enabled)
+        return cv_job_wrong(c, "data.test",
+                            "used only without simulate, which has a test set "
+                            "of its own; move the file to simulate.test");
+    if (fraction > 0 && (job->simulate.test || job->data.test))
+        return cv_job_wrong(c, "data.test_fraction",
+                            "expected 0, for %s gives the test rows; remove "
+                            "one of the two",
+                            job->data.test ? "data.test" : "simulate.test");
+    return 0;
+}
+
+static int check_model(const checker *c)
+{
+    const cv_job *job = c->job;
+    if (job->model.n_image && strcmp(job->model.transform, "scattering") != 0)
+        return cv_job_wrong(c, "model.image",
+                            "used only with model.transform scattering; found "
+                            "model.transform '%s'; remove the key or change "
+                            "model.transform",
+                            job->model.transform);
     return 0;
 }
 
@@ -99,46 +188,47 @@ static int check_training(const checker *c)
     const char *strategy = job->training.strategy;
     double proximal = job->training.local.proximal;
     if (job->training.local.epochs && job->training.local.steps)
-        return wrong(c, "training.local.steps",
-                     "expected either epochs or steps, found both; remove one");
+        return cv_job_wrong(c, "training.local.steps",
+                            "expected either epochs or steps, found both; "
+                            "remove one");
     if (!job->training.local.epochs && !job->training.local.steps)
         job->training.local.epochs = 1;
     int prox = strcmp(strategy, "fedprox") == 0;
     if (prox && proximal <= 0)
-        return wrong(c, "training.local.proximal",
-                     "strategy fedprox needs a number > 0, for example 0.01; "
-                     "with 0 it would be fedavg");
+        return cv_job_wrong(c, "training.local.proximal",
+                            "strategy fedprox needs a number > 0, for example "
+                            "0.01; with 0 it would be fedavg");
     if (!prox && strcmp(strategy, "fednova") != 0 && proximal > 0)
-        return cv_err_set(c->err, CV_ERR_INPUT, job->file,
-                          cv_keys_line(c->tree, "training.local.proximal"),
-                          "training.local.proximal: used only with "
-                          "training.strategy fedprox, fednova; found "
-                          "training.strategy '%s'; remove the key or change "
-                          "training.strategy",
-                          strategy);
+        return cv_job_wrong(c, "training.local.proximal",
+                            "used only with training.strategy fedprox, "
+                            "fednova; found training.strategy '%s'; remove the "
+                            "key or change training.strategy",
+                            strategy);
     if (job->training.local.learning_rate * proximal >= 1)
-        return wrong(c, "training.local.proximal",
-                     "expected learning_rate * proximal below 1, or the term "
-                     "overshoots; lower one of them");
+        return cv_job_wrong(c, "training.local.proximal",
+                            "expected learning_rate * proximal below 1, or the "
+                            "term overshoots; lower one of them");
     double n = job->n_silos, drawn = job->training.participation * n;
     if (drawn < job->training.min_silos - 1 + 1e-9)
-        return wrong(c, "training.min_silos",
-                     "participation draws fewer silos than min_silos in every "
-                     "round; raise participation or lower min_silos");
+        return cv_job_wrong(c, "training.min_silos",
+                            "participation draws fewer silos than min_silos in "
+                            "every round; raise participation or lower "
+                            "min_silos");
     return 0;
 }
 
 int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err)
 {
+    static int (*const checks[])(const checker *) = {
+        check_silos, check_features,       check_target_levels, check_test,
+        check_model, cv_job_check_privacy, check_training,
+    };
     checker c = {job, tree, err};
-    int rc = check_silos(&c);
-    if (!rc)
-        rc = check_features(&c);
-    if (!rc && job->simulate.test && job->data.test_fraction > 0)
-        rc = wrong(&c, "data.test_fraction",
-                   "expected 0, for simulate.test gives the test rows; remove "
-                   "one of the two");
-    if (!rc)
-        rc = check_training(&c);
+    int rc = 0;
+    if (!job->model.transform) /* the row is not used with this model */
+        job->model.transform = cv_strdup("none");
+    cv_job_fill_privacy(&c);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks && !rc; i++)
+        rc = checks[i](&c);
     return rc;
 }

@@ -1,9 +1,10 @@
 /* Every key of job.yaml. To add one: a member in io/job.h and a row here. */
 #include "io/job_keys.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
+
+#include "io/names.h"
 
 #define MAX_INT 1000000000
 
@@ -16,11 +17,15 @@ static const char *const standardize[] = {"none", "pooled", "bounds", NULL};
 static const char *const partitions[] = {"iid", "modulo", "dirichlet", "shards",
                                          NULL};
 static const char *const weights[] = {"rows", "equal", "declared", NULL};
+static const char *const units[] = {"record", "silo", NULL};
+static const char *const noises[] = {"distributed", "local", NULL};
+static const char *const accountants[] = {"pld", "rdp", NULL};
 _Static_assert(sizeof(cv_format) == sizeof(int), "words are kept as int");
 
 /* Words that solver/ knows as well; tests/jobs compares the lists. */
 static const char *const kinds[] = {"linear",  "logistic", "softmax",
                                     "poisson", "mlp",      NULL};
+static const char *const transforms[] = {"none", "scattering", NULL};
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};
 static const char *const optimizers[] = {"sgd", NULL};
 static const char *const strategies[] = {"fedavg",   "fedprox", "fedavgm",
@@ -29,6 +34,9 @@ static const char *const strategies[] = {"fedavg",   "fedprox", "fedavgm",
 
 /* Groups of words for `among`. */
 static const char *const only_mlp[] = {"mlp", NULL};
+static const char *const linear_kinds[] = {"linear", "logistic", "softmax",
+                                           "poisson", NULL};
+static const char *const only_record[] = {"record", NULL};
 static const char *const only_number[] = {"number", NULL};
 static const char *const only_category[] = {"category", NULL};
 static const char *const only_dirichlet[] = {"dirichlet", NULL};
@@ -41,25 +49,15 @@ static const char *const only_fedadagrad[] = {"fedadagrad", NULL};
 static const char *const averaging[] = {"fedavg",   "fedprox", "fedavgm",
                                         "scaffold", "fednova", NULL};
 
-/* Compressed secp256k1 key; hex digits become lower case, so that one key has
- * one text. Whether it is a point of the curve is chain/'s to say. */
-static int check_public_key(char *text)
-{
-    if (strlen(text) != 68 || strncmp(text, "0x0", 3) != 0 ||
-        (text[3] != '2' && text[3] != '3'))
-        return -1;
-    for (char *s = text + 2; *s; s++) {
-        if (!isxdigit((unsigned char)*s))
-            return -1;
-        *s = (char)tolower((unsigned char)*s);
-    }
-    return 0;
-}
-
 /* With up to six digits behind it still a name of at most 64. */
 static int check_prefix(char *text)
 {
     return strlen(text) <= 56 ? cv_keys_check_name(text) : -1;
+}
+
+static int check_level(char *text)
+{
+    return cv_name_fault(text, strlen(text)) ? -1 : 0;
 }
 
 #define JOB(member)      .offset = offsetof(cv_job, member)
@@ -70,6 +68,7 @@ static int check_prefix(char *text)
 #define ABOVE(a)         .range = {a, INFINITY, 1, 0}
 #define WITHIN(a, b)     .range = {a, b, 0, 0}
 #define ABOVE_TO(a, b)   .range = {a, b, 1, 0}
+#define BETWEEN(a, b)    .range = {a, b, 1, 1}
 #define FROM_BELOW(a, b) .range = {a, b, 0, 1}
 #define WHEN(key, group) .when = key, .among = group
 #define STRATEGY(group)  WHEN("training.strategy", group)
@@ -102,15 +101,12 @@ static const cv_key rows[] = {
      .check = cv_keys_check_name, .expected = NAME_RULE,
      .meaning = "name of the silo"},
     {"silos[].public_key", CV_KEY_TEXT, SILO(public_key), CV_KEY_UNIQUE,
-     .check = check_public_key,
-     .expected = "0x02 or 0x03 and 64 more hex digits (a compressed secp256k1 "
-                 "key)",
+     .check = cv_keys_check_public_key, .expected = CV_KEYS_PUBLIC_KEY_RULE,
      .meaning = "key with which the silo signs"},
     {"silos[].ranks", CV_KEY_INT, SILO(ranks), .def = "1", WITHIN(1, 1000000),
      .meaning = "MPI ranks the silo would like"},
     {"silos[].weight", CV_KEY_NUMBER, SILO(weight), .def = "1",
-     WITHIN(1e-9, 1e9),
-     WHEN("training.weights", only_declared),
+     WITHIN(1e-9, 1e9), WHEN("training.weights", only_declared),
      .meaning = "weight of the silo in the sum"},
 
     {"data.format", CV_KEY_WORD, JOB(data.format), .def = "hdf5",
@@ -144,6 +140,14 @@ static const cv_key rows[] = {
      .words = standardize, .meaning = "how columns are brought to one scale"},
     {"data.test_fraction", CV_KEY_NUMBER, JOB(data.test_fraction), .def = "0",
      FROM_BELOW(0, 1), .meaning = "share of rows kept for testing"},
+    {"data.target_levels", CV_KEY_TEXTS, JOB(data.target_levels), CV_KEY_UNIQUE,
+     COUNT(cv_job, data.n_target_levels), .min_items = 2,
+     .max_items = CV_CLASSES_MAX, .check = check_level,
+     .expected = "a list of 2 to 65536 texts of at most 256 bytes",
+     .meaning = "classes of the target, in the model's order; left out, those "
+                "found in the data"},
+    {"data.test", CV_KEY_TEXT, JOB(data.test),
+     .meaning = "public data set to test on, relative to the job file"},
 
     {"simulate", CV_KEY_SECTION, .flag = offsetof(cv_job, simulate.enabled),
      .meaning = "split one data set into silos"},
@@ -166,6 +170,13 @@ static const cv_key rows[] = {
     {"model.activation", CV_KEY_NAME, JOB(model.activation), .def = "relu",
      .words = activations, WHEN("model.kind", only_mlp),
      .meaning = "function after each hidden layer"},
+    {"model.transform", CV_KEY_NAME, JOB(model.transform), CV_KEY_QUIET,
+     .def = "none", .words = transforms, WHEN("model.kind", linear_kinds),
+     .meaning = "a fixed feature map in front of a linear model"},
+    {"model.image", CV_KEY_INTS, JOB(model.image), COUNT(cv_job, model.n_image),
+     .max_items = 2, .min_items = 2, WITHIN(1, 65536),
+     .expected = "two whole numbers from 1 to 65536, [height, width]",
+     .meaning = "size of the images that scattering maps; left out, a square"},
 
     {"training.strategy", CV_KEY_NAME, JOB(training.strategy), .def = "fedavg",
      .words = strategies, .meaning = "how updates are combined"},
@@ -189,7 +200,9 @@ static const cv_key rows[] = {
     {"training.local.steps", CV_KEY_INT, JOB(training.local.steps),
      WITHIN(1, MAX_INT), .meaning = "steps a round, instead of epochs"},
     {"training.local.batch", CV_KEY_INT, JOB(training.local.batch), .def = "32",
-     WITHIN(1, MAX_INT), .meaning = "rows in a step"},
+     WITHIN(1, MAX_INT),
+     .meaning = "rows in a step; with privacy their public expected number, by "
+                "which sums are divided"},
     {"training.local.optimizer", CV_KEY_NAME, JOB(training.local.optimizer),
      .def = "sgd", .words = optimizers, .meaning = "local optimizer"},
     {"training.local.learning_rate", CV_KEY_NUMBER,
@@ -237,6 +250,48 @@ static const cv_key rows[] = {
 
     {"disclosure.min_rows", CV_KEY_INT, JOB(disclosure.min_rows), .def = "1",
      WITHIN(1, MAX_INT), .meaning = "a silo with fewer training rows sits out"},
+
+    {"secure_aggregation", CV_KEY_SECTION,
+     .flag = offsetof(cv_job, secure_aggregation.given),
+     .meaning = "masked updates: only their sum is seen"},
+    {"secure_aggregation.enabled", CV_KEY_BOOL, JOB(secure_aggregation.enabled),
+     .def = "true", .meaning = "mask the updates"},
+    {"secure_aggregation.collusion", CV_KEY_INT,
+     JOB(secure_aggregation.collusion), .def = "1", WITHIN(0, 1000000),
+     .meaning = "operators that may pool what they see"},
+    /* Its default is filled in by the check: with privacy there is none. */
+    {"secure_aggregation.clip", CV_KEY_NUMBER, JOB(secure_aggregation.clip),
+     ABOVE(0),
+     .meaning = "largest L2 norm of a silo's update before weighting"},
+
+    {"privacy", CV_KEY_SECTION, .flag = offsetof(cv_job, privacy.enabled),
+     .meaning = "differential privacy"},
+    {"privacy.unit", CV_KEY_WORD, JOB(privacy.unit), .def = "record",
+     .words = units, .meaning = "what is hidden: one record, or a whole silo"},
+    {"privacy.epsilon", CV_KEY_NUMBER, JOB(privacy.epsilon), ABOVE(0),
+     .meaning = "privacy loss that the whole run may not exceed"},
+    {"privacy.noise_multiplier", CV_KEY_NUMBER, JOB(privacy.noise_multiplier),
+     ABOVE(0), .meaning = "deviation of the noise over the clip"},
+    {"privacy.delta", CV_KEY_NUMBER, JOB(privacy.delta), .def = "1.0e-5",
+     BETWEEN(0, 1), .meaning = "chance that the loss exceeds epsilon"},
+    {"privacy.clip", CV_KEY_NUMBER, JOB(privacy.clip), .def = "1", ABOVE(0),
+     .meaning = "largest L2 norm of a record's gradient or a silo's update"},
+    {"privacy.sampling", CV_KEY_NUMBER, JOB(privacy.sampling), CV_KEY_REQUIRED,
+     ABOVE_TO(0, 1), WHEN("privacy.unit", only_record),
+     .meaning = "chance of each record to be in a step"},
+    {"privacy.noise", CV_KEY_WORD, JOB(privacy.noise), .def = "distributed",
+     .words = noises, WHEN("privacy.unit", only_record),
+     .meaning = "noise in shares, or each silo's own in full"},
+    {"privacy.accountant", CV_KEY_WORD, JOB(privacy.accountant), .def = "pld",
+     .words = accountants, .meaning = "how the privacy loss is added up"},
+    {"privacy.adaptive", CV_KEY_SECTION,
+     .flag = offsetof(cv_job, privacy.adaptive.enabled),
+     .meaning = "a clip that follows the updates"},
+    {"privacy.adaptive.quantile", CV_KEY_NUMBER, JOB(privacy.adaptive.quantile),
+     .def = "0.5", BETWEEN(0, 1),
+     .meaning = "share of the updates that are not clipped"},
+    {"privacy.adaptive.rate", CV_KEY_NUMBER, JOB(privacy.adaptive.rate),
+     .def = "0.2", ABOVE(0), .meaning = "speed at which the clip follows"},
 };
 
 const cv_keys cv_job_keys = {rows, sizeof rows / sizeof *rows};

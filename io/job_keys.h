@@ -9,7 +9,8 @@
 extern const cv_keys cv_job_keys;
 
 /** Rules that more than one key takes part in; fills in what depends on them
- *  (epochs, the silos of {count, prefix}).  tree is for the lines. */
+ *  (epochs, the silos of {count, prefix}, min_silos and clip under masks).
+ *  tree is for the lines and for what the file gives itself. */
 int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err);
 
 #endif

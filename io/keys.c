@@ -100,6 +100,19 @@ void cv_keys_free(const cv_keys *keys, void *base)
             free_value(keys, &keys->row[i], base);
 }
 
+int cv_keys_check_public_key(char *text)
+{
+    if (strlen(text) != 68 || strncmp(text, "0x0", 3) != 0 ||
+        (text[3] != '2' && text[3] != '3'))
+        return -1;
+    for (char *s = text + 2; *s; s++) {
+        if (!isxdigit((unsigned char)*s))
+            return -1;
+        *s = (char)tolower((unsigned char)*s);
+    }
+    return 0;
+}
+
 int cv_keys_check_name(char *text)
 {
     size_t n = strlen(text);

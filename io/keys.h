@@ -39,8 +39,11 @@ typedef enum {
 
 enum {
     CV_KEY_REQUIRED = 1,
-    CV_KEY_UNIQUE = 2,   /* texts of a list, or a text member of its items */
-    CV_KEY_NO_DIGEST = 4 /* may change when a run is extended */
+    CV_KEY_UNIQUE = 2,    /* texts of a list, or a text member of its items */
+    CV_KEY_NO_DIGEST = 4, /* may change when a run is extended */
+    CV_KEY_QUIET = 8 /* a NAME that is not written while it is the default: for
+                      * keys that came later, so that older texts and their
+                      * digests stay as they were */
 };
 
 typedef struct {
@@ -70,7 +73,8 @@ typedef struct {
     const char *const *among;
     size_t count, flag; /* offsets of ints, see the types */
     size_t size;        /* of a list's item */
-    int max_items;      /* of any list; at least one item is needed */
+    int max_items;      /* of any list */
+    int min_items;      /* 0: at least one item is needed */
 } cv_key;
 
 typedef struct {
@@ -111,5 +115,12 @@ int cv_keys_applies(const cv_keys *keys, const cv_key *key, const void *base,
 /** cv_key.check: letters, digits, '-', '_', '.'; at most 64; no '.' or '-' at
  *  the beginning, for names go into file names and command lines. */
 int cv_keys_check_name(char *text);
+
+/** cv_key.check: a compressed secp256k1 key, "0x02.." or "0x03..". Its digits
+ *  become lower case, so that one key has one text. Whether it is a point of
+ *  the curve is chain/'s to say. */
+int cv_keys_check_public_key(char *text);
+#define CV_KEYS_PUBLIC_KEY_RULE                                                \
+    "0x02 or 0x03 and 64 more hex digits (a compressed secp256k1 key)"
 
 #endif

@@ -137,7 +137,8 @@ static int check_repeats(const reader *r, const cv_key *key,
 
 static int has_items(const cv_key *key, const cv_yaml *node)
 {
-    return node->kind == CV_YAML_LIST && node->n >= 1 &&
+    size_t least = key->min_items ? (size_t)key->min_items : 1;
+    return node->kind == CV_YAML_LIST && node->n >= least &&
            node->n <= (size_t)key->max_items;
 }
 

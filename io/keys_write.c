@@ -31,6 +31,8 @@ static int int_at(const void *base, size_t offset)
 static int is_given(const cv_key *key, const void *base)
 {
     const char *at = (const char *)base + key->offset;
+    if (key->flags & CV_KEY_QUIET)
+        return strcmp(cv_keys_word(key, base), key->def) != 0;
     if (key->def || (key->flags & CV_KEY_REQUIRED))
         return 1;
     switch (key->type) {

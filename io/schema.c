@@ -205,11 +205,26 @@ static int find_levels(cv_feature *f, const source *s,
     return 0;
 }
 
-static int make_target(cv_schema *schema, const source *s,
+/* The job's levels are the classes of every silo, whatever it holds. */
+static void declare_classes(cv_schema *schema, const source *s,
+                            const cv_job *job)
+{
+    cv_feature *f = &schema->target;
+    f->name = cv_strdup(s->column->name);
+    f->type = CV_FEATURE_CATEGORY;
+    copy_levels(f, job->data.target_levels, job->data.n_target_levels);
+    schema->target_declared = 1;
+}
+
+static int make_target(cv_schema *schema, const source *s, const cv_job *job,
                        const cv_feature *declared, int needs_classes,
                        cv_err *err)
 {
     cv_feature *f = &schema->target;
+    if (job->data.n_target_levels && needs_classes) {
+        declare_classes(schema, s, job);
+        return 0;
+    }
     int rc = describe(f, s, declared, err);
     if (rc)
         return rc;
@@ -313,6 +328,23 @@ static int add_features(cv_schema *schema, const cv_table *t, const cv_job *job,
     return rc;
 }
 
+/* Schemas travel unmasked, so they may hold nothing that was found in rows. */
+static int check_declared(const cv_schema *s, cv_err *err)
+{
+    for (int i = 0; i < s->n_features; i++)
+        if (s->features[i].type == CV_FEATURE_CATEGORY && !s->declared[i])
+            return fail(err, s->features[i].name,
+                        "a category whose levels are not in the job; with "
+                        "secure_aggregation, declare it in data.features with "
+                        "levels: [..]");
+    if (s->target.type == CV_FEATURE_CATEGORY && !s->target_declared)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "target '%s': with secure_aggregation its classes "
+                          "must be in the job; add data.target_levels: [..]",
+                          s->target.name);
+    return 0;
+}
+
 int cv_schema_of_table(const cv_table *table, const cv_job *job,
                        int needs_classes, cv_schema **schema, cv_err *err)
 {
@@ -326,9 +358,11 @@ int cv_schema_of_table(const cv_table *table, const cv_job *job,
         if (strcmp(job->data.features[i].name, target.column->name) == 0)
             declared = &job->data.features[i];
     if (!rc)
-        rc = make_target(s, &target, declared, needs_classes, err);
+        rc = make_target(s, &target, job, declared, needs_classes, err);
     if (!rc)
         rc = add_features(s, table, job, target.col, err);
+    if (!rc && job->secure_aggregation.enabled && !job->simulate.enabled)
+        rc = check_declared(s, err);
     if (!rc)
         rc = cv_schema_finish(s, err);
     if (rc)

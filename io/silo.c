@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,24 @@ static const cv_key rows[] = {
      .expected = PATH_RULE, .meaning = "folder for the site's own state"},
     {"threads", CV_KEY_INT, SILO(threads), .def = "1", .range = {1, 1024, 0, 0},
      .meaning = "threads of one rank"},
+    {"key", CV_KEY_TEXT, SILO(key), .check = check_path, .expected = PATH_RULE,
+     .meaning = "file with the site's signing key"},
+    {"password_file", CV_KEY_TEXT, SILO(password_file), .check = check_path,
+     .expected = PATH_RULE, .meaning = "file with the pass phrase of the key"},
+    {"trusted", CV_KEY_TEXTS, SILO(trusted), CV_KEY_UNIQUE,
+     .count = offsetof(cv_silo, n_trusted), .max_items = 1000000,
+     .check = cv_keys_check_public_key,
+     .expected = "a list of public keys, each " CV_KEYS_PUBLIC_KEY_RULE,
+     .meaning = "public keys of the partners that the site knows"},
+    {"limits", CV_KEY_SECTION, .flag = offsetof(cv_silo, limits.given),
+     .meaning = "what the site allows a job"},
+    {"limits.epsilon", CV_KEY_NUMBER, SILO(limits.epsilon),
+     .range = {0, INFINITY, 1, 0},
+     .meaning = "largest privacy loss, over all jobs on this data"},
+    {"limits.delta", CV_KEY_NUMBER, SILO(limits.delta), .range = {0, 1, 1, 1},
+     .meaning = "largest delta"},
+    {"limits.min_silos", CV_KEY_INT, SILO(limits.min_silos),
+     .range = {0, 1000000, 0, 0}, .meaning = "fewest silos in a sum"},
 };
 static const cv_keys silo_keys = {rows, sizeof rows / sizeof *rows};
 
@@ -105,6 +124,15 @@ int cv_silo_load(const char *path, cv_silo **out, cv_err *err)
         rc = make_absolute(&silo->data, path, err);
     if (!rc)
         rc = make_absolute(&silo->state, path, err);
+    if (!rc)
+        rc = make_absolute(&silo->key, path, err);
+    if (!rc)
+        rc = make_absolute(&silo->password_file, path, err);
+    if (!rc && silo->password_file && !silo->key)
+        rc = cv_err_set(err, CV_ERR_INPUT, path,
+                        cv_keys_line(tree, "password_file"),
+                        "password_file: used only with key; add key: FILE, "
+                        "the file that the pass phrase opens");
     if (rc) {
         keep_private(err, path);
     } else {

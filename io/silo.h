@@ -10,6 +10,17 @@ typedef struct {
     char *data;  /* path, made absolute against silo.yaml's folder */
     char *state; /* folder for local state, absolute; NULL if not given */
     int threads; /* >= 1 */
+    char *key;   /* keystore file, absolute; NULL if not given */
+    char *password_file; /* absolute; its one line opens key; NULL: not given */
+    int n_trusted;
+    char **trusted; /* public keys "0x02..", lower case, unique: the partners
+                     * that the site knows to be who they say */
+    struct {
+        int given;      /* the section is there */
+        double epsilon; /* largest that this site's records may lose; 0: none */
+        double delta;   /* 0: none */
+        int min_silos;  /* fewest silos in a sum; 0: none */
+    } limits;           /* what the site allows a job */
 } cv_silo;
 
 /** Scope: local. CV_ERR_INPUT with file and line when it is wrong. */

@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     cv_schema *schema; /* NULL: no data in sight */
     int64_t rows, test_rows;
-    double bytes; /* of encoded rows */
+    double bytes; /* of encoded rows, and of mapped ones */
 } view;
 
 static int look_at(const cv_job *job, const char *path, const char *role,
@@ -33,6 +33,7 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     cv_table *table = NULL;
     cv_schema *schema = NULL;
     cv_design *d = NULL;
+    cv_transform *map = NULL;
     int rc = cv_table_read(
         path, job->data.format, role,
         &(cv_row_filter){.declared_only = job->data.n_features > 0},
@@ -49,12 +50,16 @@ static int look_at(const cv_job *job, const char *path, const char *role,
     }
     if (!rc)
         rc = cv_design_encode(&table, v->schema, 1, &d, err);
+    if (!rc)
+        rc = cv_transform_for_job(job, v->schema, &map, err);
     if (!rc) {
-        double item = d->type == CV_TYPE_U8 ? 1.0 : 4.0;
+        double item = d->type == CV_TYPE_U8 ? 1.0 : 4.0, n = (double)d->n_rows;
         v->rows += d->n_rows;
-        v->bytes +=
-            (double)d->n_rows * ((double)d->n_cols * item + sizeof(float));
+        v->bytes += n * ((double)d->n_cols * item + sizeof(float));
+        if (map)
+            v->bytes += n * (double)cv_transform_n_out(map) * sizeof(float);
     }
+    cv_transform_destroy(&map);
     cv_design_destroy(&d);
     cv_schema_destroy(&schema);
     cv_table_destroy(&table);
@@ -92,6 +97,21 @@ static char *beside(const char *file, const char *name)
     return path;
 }
 
+/* The public test rows, which follow the schema of the others. */
+static int look_at_test(const cv_job *job, const char *file, const char *role,
+                        view *v, cv_err *err)
+{
+    view test = {.schema = v->schema};
+    char *path = beside(job->file, file);
+    int rc = look_at(job, path, role, &test, err);
+    v->test_rows = test.rows;
+    v->bytes += test.bytes;
+    if (!v->schema) /* of the test rows alone: no plan is made from it */
+        cv_schema_destroy(&test.schema);
+    free(path);
+    return rc;
+}
+
 static int look(const cv_job *job, const check_options *opt, view *v,
                 cv_err *err)
 {
@@ -100,14 +120,9 @@ static int look(const cv_job *job, const check_options *opt, view *v,
         char *path = beside(job->file, job->simulate.source);
         rc = look_at(job, path, "simulate.source", v, err);
         free(path);
-        if (rc || !job->simulate.test)
-            return rc;
-        view test = {.schema = v->schema};
-        path = beside(job->file, job->simulate.test);
-        rc = look_at(job, path, "simulate.test", &test, err);
-        v->test_rows = test.rows;
-        v->bytes += test.bytes;
-        free(path);
+        if (!rc && job->simulate.test)
+            rc = look_at_test(job, job->simulate.test, "simulate.test", v, err);
+        return rc;
     } else if (opt->silo) {
         rc = look_at_silo(job, opt->silo, v, err);
     }
@@ -118,6 +133,8 @@ static int look(const cv_job *job, const check_options *opt, view *v,
             rc = look_at_silo(job, path, v, err);
         free(path);
     }
+    if (!rc && job->data.test)
+        rc = look_at_test(job, job->data.test, "data.test", v, err);
     return rc;
 }
 
@@ -187,7 +204,7 @@ static void print_data(const cv_job *job, const view *v)
         printf(" with %d classes", v->schema->target.n_levels);
     else
         printf(" (a number)");
-    if (job->simulate.test)
+    if (job->simulate.test || job->data.test)
         printf("; %s test rows", test);
     printf("\n");
     if (v->schema->target.n_levels)
@@ -207,6 +224,56 @@ static void print_training(const cv_job *job)
            job->training.local.batch, job->training.local.learning_rate);
 }
 
+static void print_masks(const cv_job *job)
+{
+    int t = job->secure_aggregation.collusion;
+    if (!job->secure_aggregation.given)
+        return;
+    if (!job->secure_aggregation.enabled) {
+        printf("masks       none (secure_aggregation.enabled is false)\n");
+        return;
+    }
+    printf("masks       updates are seen only in sums of %d silos or more;\n"
+           "            up to %d operator%s may collude",
+           job->training.min_silos, t, t == 1 ? "" : "s");
+    if (!job->privacy.enabled)
+        printf("; clip %g", job->secure_aggregation.clip);
+    printf("\n");
+}
+
+/* How much may be lost, and in how many steps. */
+static void print_privacy(const cv_job *job)
+{
+    int record = job->privacy.unit == CV_UNIT_RECORD;
+    int local = job->privacy.noise == CV_NOISE_LOCAL;
+    int pld = job->privacy.accountant == CV_ACCOUNTANT_PLD;
+    char steps[32];
+    if (!job->privacy.enabled)
+        return;
+    printf("privacy     unit %s, ", record ? "record" : "silo");
+    if (job->privacy.epsilon > 0.0)
+        printf("epsilon at most %g, ", job->privacy.epsilon);
+    printf("delta %g (%s), clip %g%s\n", job->privacy.delta,
+           pld ? "pld" : "rdp", job->privacy.clip,
+           job->privacy.adaptive.enabled ? " at first" : "");
+    if (job->privacy.noise_multiplier > 0.0)
+        printf("            noise multiplier %g",
+               job->privacy.noise_multiplier);
+    else
+        printf("            noise as that epsilon needs");
+    if (record)
+        printf(local ? ", made by each silo" : ", made by all silos in shares");
+    cv_format_count(steps, sizeof steps,
+                    (int64_t)job->training.rounds * job->training.local.steps);
+    printf("\n            %s steps in all", steps);
+    if (record)
+        printf(", sampling %g, expected batch %d", job->privacy.sampling,
+               job->training.local.batch);
+    else
+        printf(", noise in each of %d sums", job->training.rounds);
+    printf("\n");
+}
+
 static void print_costs(const cv_job *job, const cv_model *model, const view *v)
 {
     const cv_strategy *st = cv_strategy_find(job->training.strategy);
@@ -221,8 +288,12 @@ static void print_costs(const cv_job *job, const cv_model *model, const view *v)
                   (double)cv_model_work_bytes(model, job->training.local.batch);
     cv_format_count(text[0], sizeof text[0], (int64_t)n);
     cv_format_bytes(text[1], sizeof text[1], f);
-    printf("model       %s, %s parameters (%s)\n", job->model.kind, text[0],
+    printf("model       %s, %s parameters (%s)", job->model.kind, text[0],
            text[1]);
+    if (strcmp(job->model.transform, "none") != 0)
+        printf(" on the %d features of %s", cv_model_n_in(model),
+               job->model.transform);
+    printf("\n");
     cv_format_bytes(text[0], sizeof text[0], n * word * st->n_payload);
     printf("a round     each silo sends and receives %s (%.0f-bit integers)\n",
            text[0], 8.0 * word);
@@ -254,6 +325,8 @@ static int print_plan(const cv_job *job, const view *v, cv_err *err)
     print_silos(job);
     print_data(job, v);
     print_training(job);
+    print_masks(job);
+    print_privacy(job);
     if (model)
         print_costs(job, model, v);
     printf("%s is valid\n", job->file);

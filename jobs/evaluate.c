@@ -9,8 +9,6 @@
 #include "jobs/run.h"
 #include "mpi/reduce.h"
 
-enum { BLOCK = 512 };
-
 /* sums[k] over all blocks of `data`; the blocks are shared by the ranks of
  * comm. Collective on comm. */
 static void block_sums_all(cv_run *run, MPI_Comm comm, const cv_samples *data,
@@ -19,12 +17,13 @@ static void block_sums_all(cv_run *run, MPI_Comm comm, const cv_samples *data,
     int rank, size, k = cv_model_n_sums(run->model);
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &size);
-    int64_t blocks = (data->n_rows + BLOCK - 1) / BLOCK;
+    int64_t blocks = (data->n_rows + CV_TEST_BLOCK - 1) / CV_TEST_BLOCK;
     double *part = CV_NEW((size_t)blocks * (size_t)k, double);
     for (int64_t b = rank; b < blocks; b += size) {
-        int64_t first = b * BLOCK, n = data->n_rows - first;
-        cv_samples_sums(run->model, run->work, BLOCK, run->w, data, first,
-                        n < BLOCK ? n : BLOCK, part + b * k);
+        int64_t first = b * CV_TEST_BLOCK, n = data->n_rows - first;
+        cv_samples_sums(run->model, run->work, CV_TEST_BLOCK, run->w, data,
+                        first, n < CV_TEST_BLOCK ? n : CV_TEST_BLOCK,
+                        part + b * k);
     }
     if (size > 1) {
         /* As bits: x + 0 + 0 is exact, NaN included. */
@@ -40,6 +39,11 @@ static void block_sums_all(cv_run *run, MPI_Comm comm, const cv_samples *data,
     free(part);
 }
 
+void cv_evaluate_silo_all(cv_run *run, const cv_hosted *h, double *sums)
+{
+    block_sums_all(run, run->fed.silo, &h->test, sums);
+}
+
 void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS])
 {
     int k = cv_model_n_sums(run->model);
@@ -52,8 +56,8 @@ void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS])
     } else if (run->n_test_rows > 0) {
         double *mine = CV_NEW((size_t)run->fed.n_hosted * (size_t)k, double);
         for (int s = 0; s < run->fed.n_hosted; s++)
-            block_sums_all(run, run->fed.silo, &run->hosted[s].test,
-                           mine + (size_t)s * (size_t)k);
+            cv_evaluate_silo_all(run, &run->hosted[s],
+                                 mine + (size_t)s * (size_t)k);
         cv_sum_silos_all(&run->fed, total, mine, (size_t)k);
         free(mine);
     }

@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "jobs/commands.h"
+#include "jobs/inspect_privacy.h"
 #include "jobs/json.h"
 #include "jobs/saved.h"
 
@@ -103,7 +104,8 @@ static const char *status_word(int status)
 
 static int is_metric(const char *name)
 {
-    return strncmp(name, "test_", 5) == 0 || strcmp(name, "train_loss") == 0;
+    return strncmp(name, "test_", 5) == 0 || strcmp(name, "train_loss") == 0 ||
+           strcmp(name, "epsilon") == 0;
 }
 
 static double value_of(const report *r, size_t col, int64_t row)
@@ -145,7 +147,8 @@ static void json_totals(cv_buf *b, const report *r)
     cv_json_close(b, '}');
 }
 
-static void print_json(const cv_saved *s, const report *r)
+static void print_json(const cv_saved *s, const report *r,
+                       const cv_privacy_report *privacy)
 {
     cv_buf b = {0};
     cv_json_open(&b, NULL, '{');
@@ -162,6 +165,7 @@ static void print_json(const cv_saved *s, const report *r)
     cv_json_i64(&b, "parameters", (int64_t)cv_model_params(s->model)->n);
     cv_json_string(&b, "digest", r->digest);
     cv_json_i64(&b, "inputs", s->schema->n_cols);
+    cv_json_string(&b, "transform", s->job->model.transform);
     cv_json_i64(&b, "outputs", cv_model_n_out(s->model));
     cv_json_close(&b, '}');
     json_totals(&b, r);
@@ -175,6 +179,7 @@ static void print_json(const cv_saved *s, const report *r)
         cv_json_close(&b, '}');
     }
     cv_json_close(&b, ']');
+    cv_privacy_report_json(&b, s, privacy);
     json_history(&b, r);
     cv_json_close(&b, '}');
     printf("%s\n", cv_buf_text(&b));
@@ -191,8 +196,11 @@ static void print_head(const cv_saved *s, const report *r)
     cv_format_count(count, sizeof count, (int64_t)p->n);
     printf("run        %s, round %lld of %d (%s)\n", s->job->name,
            (long long)s->round, s->job->training.rounds, s->created);
-    printf("model      %s, %d inputs, %s parameters\n", s->job->model.kind,
-           s->schema->n_cols, count);
+    printf("model      %s, %d inputs, ", s->job->model.kind, s->schema->n_cols);
+    if (s->transform)
+        printf("%s to %d features, ", s->job->model.transform,
+               cv_transform_n_out(s->transform));
+    printf("%s parameters\n", count);
     printf("digest     %s\n", r->digest);
     printf("target     %s", s->schema->target.name);
     if (s->schema->target.n_levels)
@@ -237,7 +245,10 @@ static void print_history(const report *r)
             else if (strncmp(r->col[c], "seconds_", 8) == 0)
                 seconds += v;
         }
-        printf(" %9.2f\n", seconds);
+        if (isnan(seconds)) /* not told: they would tell of the data */
+            printf(" %9s\n", "-");
+        else
+            printf(" %9.2f\n", seconds);
     }
 }
 
@@ -255,9 +266,13 @@ static void print_silos(const report *r)
 {
     enum { SHOW = 24 };
     printf("\n%-24s %8s %8s  %s\n", "silo", "share", "rounds", "last round");
-    for (int64_t i = 0; i < r->n_silos && i < SHOW; i++)
-        printf("%-24s %7.2f%% %8lld  %s\n", r->silo[i], 100.0 * r->share[i],
+    for (int64_t i = 0; i < r->n_silos && i < SHOW; i++) {
+        char share[16] = "masked";
+        if (!isnan(r->share[i]))
+            snprintf(share, sizeof share, "%.2f%%", 100.0 * r->share[i]);
+        printf("%-24s %8s %8lld  %s\n", r->silo[i], share,
                (long long)r->taken[i], status_word(r->status[i]));
+    }
     if (r->n_silos > SHOW)
         printf("... and %lld more (--json lists all)\n",
                (long long)(r->n_silos - SHOW));
@@ -278,18 +293,23 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
                           "usage: covey inspect RUN/run.h5 [--json]");
     cv_saved s;
     report r = {0};
+    cv_privacy_report privacy = {0};
     int rc = cv_saved_open(argv[optind], &s, err);
     if (rc)
         return rc;
     rc = load_report(s.file, &r, err);
+    if (!rc)
+        rc = cv_privacy_report_load(&s, &privacy, err);
     if (!rc && json) {
-        print_json(&s, &r);
+        print_json(&s, &r, &privacy);
     } else if (!rc) {
         print_head(&s, &r);
         print_history(&r);
         print_omitted(&r);
         print_silos(&r);
+        cv_privacy_report_print(&s, &privacy);
     }
+    cv_privacy_report_free(&privacy);
     free_report(&r);
     cv_saved_close(&s);
     return rc;

@@ -102,6 +102,16 @@ static void print_row(FILE *out, const cv_saved *s, int64_t row, const float *p)
     fputc('\n', out);
 }
 
+/* What the model sees of rows [first, first + n). x (n, inputs). */
+static void model_input(const cv_saved *s, const cv_samples *rows,
+                        int64_t first, int n, float *x)
+{
+    if (s->transform)
+        cv_transform_rows(s->transform, rows, first, n, x);
+    else
+        cv_samples_gather(rows, NULL, first, n, x, NULL);
+}
+
 static void predict_rows(FILE *out, const cv_saved *s, const cv_design *d,
                          const cv_samples *rows, cv_model_work *work)
 {
@@ -111,7 +121,7 @@ static void predict_rows(FILE *out, const cv_saved *s, const cv_design *d,
         int64_t left = rows->n_rows - first;
         int n = left < BLOCK ? (int)left : BLOCK;
         float *x = cv_model_work_input(work);
-        cv_samples_gather(rows, NULL, first, n, x, NULL);
+        model_input(s, rows, first, n, x);
         cv_model_predict(s->model, work, s->w, x, n, p);
         for (int i = 0; i < n; i++)
             print_row(out, s, d->kept[first + i], p + i * n_out);
@@ -212,7 +222,14 @@ static int print_metrics(const cv_saved *s, const char *path, cv_err *err)
     }
     scaled x;
     scaled_open(&x, s, d);
-    cv_samples_sums(s->model, x.work, BLOCK, s->w, &x.rows, 0, d->n_rows, sums);
+    for (int64_t first = 0; first < d->n_rows; first += BLOCK) {
+        int64_t left = d->n_rows - first;
+        int n = left < BLOCK ? (int)left : BLOCK;
+        float *in = cv_model_work_input(x.work);
+        model_input(s, &x.rows, first, n, in);
+        cv_model_add_sums(s->model, x.work, s->w, in, x.rows.y + first, n,
+                          sums);
+    }
     scaled_close(&x);
     int n = cv_model_metrics(s->model, sums, values, names);
     for (int i = 0; i < n; i++)

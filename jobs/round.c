@@ -9,28 +9,50 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/rand.h"
-#include "jobs/run.h"
+#include "jobs/round.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/quantise.h"
 
-/* What a silo reports of a round: numbers that every rank sees. */
-enum { R_STATUS, R_LOSS, R_ROWS, R_SCALE, R_TOP0, R_TOP1, R_FIELDS };
-
 typedef struct {
     uint8_t *drawn; /* (n_silos) */
-    double *report; /* (n_silos, R_FIELDS) */
-    double *mine;   /* (n_hosted, R_FIELDS) */
+    double *report; /* (n_silos, CV_R_FIELDS) */
+    double *mine;   /* (n_hosted, CV_R_FIELDS) */
     int n_ready;
     double weight; /* sum of p_i over the roster */
     double factor; /* tau_eff of the roster */
 } round_state;
 
+/* Masked sums without noise: sums over other sets of silos could be subtracted
+ * from one another, so the sets are fixed, and disjoint. */
+static void draw_group(const cv_run *run, uint8_t *drawn, int want)
+{
+    int n = run->fed.n_silos, groups = n / want;
+    uint32_t *order = CV_NEW(n, uint32_t);
+    cv_stream s;
+    for (int i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
+    cv_stream_open(&s, run->job->training.seed, "groups", 0, 0);
+    cv_stream_shuffle(&s, order, (size_t)n);
+    cv_stream_close(&s);
+    cv_stream_open(&s, run->job->training.seed, "participation", 0,
+                   (uint64_t)run->round);
+    int group = (int)cv_stream_below(&s, (uint64_t)groups);
+    cv_stream_close(&s);
+    for (int i = 0; i < n; i++)
+        drawn[order[i]] = i % groups == group;
+    free(order);
+}
+
 /* Silos of this round: a fixed number, from the public stream. */
-static void draw_silos(const cv_run *run, uint8_t *drawn)
+void cv_round_draw(const cv_run *run, uint8_t *drawn)
 {
     int n = run->fed.n_silos;
     int want = (int)ceil(run->job->training.participation * n - 1e-9);
+    if (want < n && run->secure && !run->job->privacy.enabled) {
+        draw_group(run, drawn, want);
+        return;
+    }
     uint32_t *order = CV_NEW(n, uint32_t);
     for (int i = 0; i < n; i++)
         order[i] = (uint32_t)i;
@@ -52,20 +74,20 @@ static double silo_scale(const cv_run *run, int64_t steps)
                                 : 1.0;
 }
 
-static void set_diverged(double report[R_FIELDS])
+static void set_diverged(double report[CV_R_FIELDS])
 {
-    memset(report, 0, R_FIELDS * sizeof *report);
-    report[R_STATUS] = CV_SILO_DIVERGED;
+    memset(report, 0, CV_R_FIELDS * sizeof *report);
+    report[CV_R_STATUS] = CV_SILO_DIVERGED;
 }
 
 /* Local training: payload[0] becomes local - start, the silo's next state and
  * payload[1] follow from it; until then payload[1] has room for the correction.
  * The report says how it went. */
-static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
+void cv_round_train(cv_run *run, cv_hosted *h, double report[CV_R_FIELDS])
 {
-    memset(report, 0, R_FIELDS * sizeof *report);
+    memset(report, 0, CV_R_FIELDS * sizeof *report);
     if (h->n_train < run->job->disclosure.min_rows || h->n_train < 1) {
-        report[R_STATUS] = CV_SILO_FEW_ROWS;
+        report[CV_R_STATUS] = CV_SILO_FEW_ROWS;
         return;
     }
     const cv_strategy *st = run->strategy;
@@ -86,19 +108,19 @@ static void train_silo(cv_run *run, cv_hosted *h, double report[R_FIELDS])
     for (size_t i = 0; i < run->n; i++)
         w[i] -= run->w[i];
     double scale = silo_scale(run, r.steps);
-    double p = run->weight[h->index];
-    report[R_LOSS] = r.loss_sum;
-    report[R_ROWS] = (double)r.rows_seen;
-    report[R_SCALE] = scale;
-    report[R_TOP0] = (double)cv_max_abs(w, run->n) * p / scale;
+    double p = run->secure ? 1.0 : run->weight[h->index];
+    report[CV_R_LOSS] = r.loss_sum;
+    report[CV_R_ROWS] = (double)r.rows_seen;
+    report[CV_R_SCALE] = scale;
+    report[CV_R_TOP0] = (double)cv_max_abs(w, run->n) * p / scale;
     if (st->report && cv_fed_is_leader(&run->fed))
         st->report(&run->train, r.steps, w, server, mine, run->payload, h->next,
                    run->n);
     if (st->n_payload > 1)
-        report[R_TOP1] = (double)cv_max_abs(run->payload[1], run->n) * p;
-    int finite = r.finite && scale > 0.0 && isfinite(report[R_TOP0]) &&
-                 isfinite(report[R_TOP1]);
-    report[R_STATUS] = CV_SILO_READY;
+        report[CV_R_TOP1] = (double)cv_max_abs(run->payload[1], run->n) * p;
+    int finite = r.finite && scale > 0.0 && isfinite(report[CV_R_TOP0]) &&
+                 isfinite(report[CV_R_TOP1]);
+    report[CV_R_STATUS] = CV_SILO_READY;
     if (!finite)
         set_diverged(report);
 }
@@ -111,11 +133,11 @@ static void *sum_of(const cv_run *run, int k)
 
 /* Add payload k of a trained silo to this rank's sum. */
 static void add_payload(cv_run *run, const cv_hosted *h,
-                        const double report[R_FIELDS], int k, int exponent)
+                        const double report[CV_R_FIELDS], int k, int exponent)
 {
     double factor = run->weight[h->index];
     if (k == 0)
-        factor /= report[R_SCALE];
+        factor /= report[CV_R_SCALE];
     if (run->wide)
         cv_quantise_add_u64(sum_of(run, k), run->payload[k], run->n, factor,
                             exponent);
@@ -141,16 +163,16 @@ static void train_hosted(cv_run *run, round_state *rs,
         clear_sum(run, k);
     for (int s = 0; s < run->fed.n_hosted; s++) {
         cv_hosted *h = &run->hosted[s];
-        double *report = rs->mine + (size_t)s * R_FIELDS;
+        double *report = rs->mine + (size_t)s * CV_R_FIELDS;
         if (!rs->drawn[h->index])
             continue;
-        train_silo(run, h, report);
-        if (!many || report[R_STATUS] != CV_SILO_READY)
+        cv_round_train(run, h, report);
+        if (!many || report[CV_R_STATUS] != CV_SILO_READY)
             continue;
         for (int k = 0; k < run->strategy->n_payload; k++) {
             if (exponent[k] == CV_NO_EXPONENT)
                 exponent[k] =
-                    cv_grid_exponent(CV_NO_EXPONENT, report[R_TOP0 + k],
+                    cv_grid_exponent(CV_NO_EXPONENT, report[CV_R_TOP0 + k],
                                      run->fed.n_silos, run->wide);
             add_payload(run, h, report, k, exponent[k]);
         }
@@ -164,7 +186,7 @@ static const char *reason(int status)
 
 /* Silos that sit out are named when they begin to; the log of the run names all
  * of them, the screen the first few. */
-static void tell_sits_out(const cv_run *run, const int32_t *before)
+void cv_round_tell_out(const cv_run *run, const int32_t *before)
 {
     enum { SHOWN = 10 };
     int told = 0;
@@ -183,7 +205,7 @@ static void tell_sits_out(const cv_run *run, const int32_t *before)
                (long long)run->round + 1, told - SHOWN);
 }
 
-static int too_few_silos(const cv_run *run, int n_ready, cv_err *err)
+int cv_round_too_few(const cv_run *run, int n_ready, cv_err *err)
 {
     char who[300] = "";
     size_t at = 0;
@@ -210,13 +232,13 @@ static int too_few_silos(const cv_run *run, int n_ready, cv_err *err)
 
 /* In a shared silo the ranks add up their parts of the loss; one part that is
  * not finite is enough. */
-static void share_report(const cv_fed *fed, double report[R_FIELDS])
+static void share_report(const cv_fed *fed, double report[CV_R_FIELDS])
 {
-    double sum[3] = {report[R_LOSS], report[R_ROWS],
-                     report[R_STATUS] == CV_SILO_DIVERGED};
+    double sum[3] = {report[CV_R_LOSS], report[CV_R_ROWS],
+                     report[CV_R_STATUS] == CV_SILO_DIVERGED};
     cv_sum_f64_all(fed->silo, sum, 3);
-    report[R_LOSS] = sum[0];
-    report[R_ROWS] = sum[1];
+    report[CV_R_LOSS] = sum[0];
+    report[CV_R_ROWS] = sum[1];
     if (sum[2] > 0.0)
         set_diverged(report);
 }
@@ -230,22 +252,22 @@ static int agree_roster(cv_run *run, round_state *rs, cv_err *err)
     memcpy(before, run->status, bytes);
     if (fed->n_parts > 1)
         share_report(fed, rs->mine);
-    cv_gather_silos_all(fed, rs->report, rs->mine, R_FIELDS);
+    cv_gather_silos_all(fed, rs->report, rs->mine, CV_R_FIELDS);
     rs->n_ready = 0;
     rs->weight = rs->factor = 0.0;
     for (int i = 0; i < fed->n_silos; i++) {
-        const double *r = rs->report + (size_t)i * R_FIELDS;
-        run->status[i] = (int32_t)r[R_STATUS];
+        const double *r = rs->report + (size_t)i * CV_R_FIELDS;
+        run->status[i] = (int32_t)r[CV_R_STATUS];
         if (run->status[i] != CV_SILO_READY)
             continue;
         rs->n_ready++;
         rs->weight += run->weight[i];
-        rs->factor += run->weight[i] * r[R_SCALE];
+        rs->factor += run->weight[i] * r[CV_R_SCALE];
     }
-    tell_sits_out(run, before);
+    cv_round_tell_out(run, before);
     free(before);
     if (rs->n_ready < run->job->training.min_silos || rs->n_ready == 0)
-        return too_few_silos(run, rs->n_ready, err);
+        return cv_round_too_few(run, rs->n_ready, err);
     rs->factor /= rs->weight;
     return 0;
 }
@@ -260,7 +282,8 @@ static void quantise_hosted(cv_run *run, round_state *rs,
     for (int k = 0; k < run->strategy->n_payload; k++) {
         double top = 0.0;
         for (int i = 0; i < run->fed.n_silos; i++) {
-            double t = rs->report[(size_t)i * R_FIELDS + R_TOP0 + (size_t)k];
+            double t =
+                rs->report[(size_t)i * CV_R_FIELDS + CV_R_TOP0 + (size_t)k];
             top = t > top ? t : top;
         }
         run->exponent[k] = cv_grid_exponent(run->exponent[k], top,
@@ -273,10 +296,10 @@ static void quantise_hosted(cv_run *run, round_state *rs,
         clear_sum(run, k);
     for (int s = 0; s < run->fed.n_hosted; s++) {
         cv_hosted *h = &run->hosted[s];
-        double *report = rs->mine + (size_t)s * R_FIELDS;
-        if (report[R_STATUS] != CV_SILO_READY)
+        double *report = rs->mine + (size_t)s * CV_R_FIELDS;
+        if (report[CV_R_STATUS] != CV_SILO_READY)
             continue;
-        train_silo(run, h, report);
+        cv_round_train(run, h, report);
         for (int k = 0; k < run->strategy->n_payload; k++)
             add_payload(run, h, report, k, run->exponent[k]);
     }
@@ -288,7 +311,7 @@ static void begin_sum(cv_run *run, const round_state *rs, int k)
     if (run->fed.n_hosted > 1)
         return; /* quantised while they were trained */
     clear_sum(run, k);
-    if (rs->mine[R_STATUS] == CV_SILO_READY)
+    if (rs->mine[CV_R_STATUS] == CV_SILO_READY)
         add_payload(run, &run->hosted[0], rs->mine, k, run->exponent[k]);
 }
 
@@ -311,19 +334,21 @@ static void sum_payloads(cv_run *run, const round_state *rs)
     }
 }
 
+void cv_round_keep_state(cv_run *run, cv_hosted *h)
+{
+    for (int k = 0; k < run->strategy->n_silo; k++) {
+        float *t = h->state[k];
+        h->state[k] = h->next[k];
+        h->next[k] = t;
+    }
+}
+
 /* A silo's own state moves on only when its update was summed. */
 static void commit_silo_state(cv_run *run, const round_state *rs)
 {
-    for (int s = 0; s < run->fed.n_hosted; s++) {
-        cv_hosted *h = &run->hosted[s];
-        if (rs->mine[(size_t)s * R_FIELDS + R_STATUS] != CV_SILO_READY)
-            continue;
-        for (int k = 0; k < run->strategy->n_silo; k++) {
-            float *t = h->state[k];
-            h->state[k] = h->next[k];
-            h->next[k] = t;
-        }
-    }
+    for (int s = 0; s < run->fed.n_hosted; s++)
+        if (rs->mine[(size_t)s * CV_R_FIELDS + CV_R_STATUS] == CV_SILO_READY)
+            cv_round_keep_state(run, &run->hosted[s]);
 }
 
 /* The strategy's step, and the largest change of a parameter. */
@@ -352,13 +377,12 @@ static double step_in_slices(cv_run *run, double factor)
 }
 
 /* The server step, then every leader must hold the same bytes. */
-static int server_step(cv_run *run, const round_state *rs, double *update,
-                       cv_err *err)
+int cv_round_step_all(cv_run *run, double factor, double *update, cv_err *err)
 {
     int rc = 0;
     double all[4] = {0};
     if (cv_fed_is_leader(&run->fed)) {
-        *update = step_in_slices(run, rs->factor);
+        *update = step_in_slices(run, factor);
         uint64_t sum = cv_checksum64(run->w, run->n * sizeof *run->w);
         double lo = (double)(sum & 0xffffffffu), hi = (double)(sum >> 32);
         all[0] = lo;
@@ -386,8 +410,9 @@ static int server_step(cv_run *run, const round_state *rs, double *update,
     return 0;
 }
 
-static void record_round(cv_run *run, const round_state *rs, double update,
-                         const double seconds[CV_N_PHASES])
+cv_history_row *cv_round_record(cv_run *run, int64_t n_silos, double loss,
+                                double update,
+                                const double seconds[CV_N_PHASES])
 {
     if (run->n_history == run->cap_history) {
         run->cap_history = run->cap_history ? 2 * run->cap_history : 64;
@@ -396,34 +421,42 @@ static void record_round(cv_run *run, const round_state *rs, double update,
     }
     cv_history_row *h = &run->history[run->n_history++];
     memset(h, 0, sizeof *h);
-    double loss = 0.0, rows = 0.0;
-    for (int i = 0; i < run->fed.n_silos; i++) {
-        const double *r = rs->report + (size_t)i * R_FIELDS;
-        if ((int)r[R_STATUS] != CV_SILO_READY)
-            continue;
-        run->taken[i]++;
-        loss += r[R_LOSS];
-        rows += r[R_ROWS];
-    }
+    for (int i = 0; i < run->fed.n_silos; i++)
+        run->taken[i] += run->status[i] == CV_SILO_READY;
     h->round = ++run->round;
-    h->n_silos = rs->n_ready;
-    h->train_loss = rows > 0.0 ? loss / rows : NAN;
+    h->n_silos = n_silos;
+    h->train_loss = loss;
     h->update = update;
+    h->epsilon = NAN;
     memcpy(h->seconds, seconds, sizeof h->seconds);
     h->seconds[CV_PHASE_SAVE] = run->seconds_saving;
+    return h;
 }
 
-int cv_round_all(cv_run *run, cv_err *err)
+static double mean_loss(const cv_run *run, const round_state *rs)
+{
+    double loss = 0.0, rows = 0.0;
+    for (int i = 0; i < run->fed.n_silos; i++) {
+        const double *r = rs->report + (size_t)i * CV_R_FIELDS;
+        if ((int)r[CV_R_STATUS] != CV_SILO_READY)
+            continue;
+        loss += r[CV_R_LOSS];
+        rows += r[CV_R_ROWS];
+    }
+    return rows > 0.0 ? loss / rows : NAN;
+}
+
+static int round_plain_all(cv_run *run, cv_err *err)
 {
     round_state rs = {
         .drawn = CV_NEW(run->fed.n_silos, uint8_t),
-        .report = CV_NEW((size_t)run->fed.n_silos * R_FIELDS, double),
-        .mine = CV_NEW((size_t)run->fed.n_hosted * R_FIELDS, double)};
+        .report = CV_NEW((size_t)run->fed.n_silos * CV_R_FIELDS, double),
+        .mine = CV_NEW((size_t)run->fed.n_hosted * CV_R_FIELDS, double)};
     int32_t guess[CV_MAX_PAYLOAD];
     double seconds[CV_N_PHASES] = {0}, update = 0.0, t0 = cv_now(), t1, t2;
     memcpy(guess, run->exponent, sizeof guess);
 
-    draw_silos(run, rs.drawn);
+    cv_round_draw(run, rs.drawn);
     train_hosted(run, &rs, guess);
     int rc = agree_roster(run, &rs, err);
     if (rc)
@@ -433,14 +466,14 @@ int cv_round_all(cv_run *run, cv_err *err)
     if (cv_fed_is_leader(&run->fed))
         sum_payloads(run, &rs);
     commit_silo_state(run, &rs);
-    rc = server_step(run, &rs, &update, err);
+    rc = cv_round_step_all(run, rs.factor, &update, err);
     if (rc)
         goto out;
     t2 = cv_now();
     seconds[CV_PHASE_TRAIN] = t1 - t0;
     seconds[CV_PHASE_SUM] = t2 - t1;
-    record_round(run, &rs, update, seconds);
-    cv_history_row *h = &run->history[run->n_history - 1];
+    cv_history_row *h =
+        cv_round_record(run, rs.n_ready, mean_loss(run, &rs), update, seconds);
     cv_evaluate_all(run, h->metrics);
     h->seconds[CV_PHASE_EVALUATE] = cv_now() - t2;
 out:
@@ -448,4 +481,15 @@ out:
     free(rs.report);
     free(rs.mine);
     return rc;
+}
+
+int cv_round_all(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    if (!run->secure)
+        return round_plain_all(run, err);
+    if (job->privacy.enabled && job->privacy.unit == CV_UNIT_RECORD &&
+        job->privacy.noise == CV_NOISE_DISTRIBUTED)
+        return cv_round_steps_all(run, err);
+    return cv_round_masked_all(run, err);
 }

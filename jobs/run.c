@@ -16,14 +16,19 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "jobs/budget.h"
 #include "jobs/commands.h"
 #include "jobs/folder.h"
+#include "jobs/masked.h"
 #include "jobs/saved.h"
 #include "jobs/site.h"
+#include "jobs/tell.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/quantise.h"
 #include "solver/blas.h"
+#include "solver/private_gradient.h"
+#include "solver/private_train.h"
 
 const char *const cv_phase_names[CV_N_PHASES] = {"train", "sum", "evaluate",
                                                  "save"};
@@ -188,7 +193,25 @@ static int split_world_all(cv_run *run, cv_err *err)
                            err);
     free(wish);
     free(names);
-    return rc;
+    if (rc)
+        return rc;
+    run->hosted = CV_NEW(run->fed.n_hosted, cv_hosted);
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        run->hosted[s].index = run->fed.first + s;
+        run->hosted[s].name = run->job->silos[run->fed.first + s].name;
+    }
+    return 0;
+}
+
+/* Each site's silo.yaml and state; then, with masks, its key and journal: what
+ * is wrong there is said before any data are read. */
+static int open_sites_all(cv_run *run, cv_err *err)
+{
+    int rc = 0;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++)
+        rc = cv_site_open(run, &run->hosted[s], err);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    return rc ? rc : cv_secure_open_all(run, err);
 }
 
 /* The root's folder is everyone's: a rank started elsewhere, or with another
@@ -252,7 +275,7 @@ static int build_model(cv_run *run, cv_err *err)
         if (st->init)
             st->init(&run->server, run->server_state, n);
         int sums = run->fed.n_hosted > 1 ? st->n_payload : 1;
-        for (int k = 0; k < sums; k++)
+        for (int k = 0; k < sums && !run->secure; k++)
             run->sum[k] = cv_calloc(n, run->wide ? 8 : 4);
     }
     for (int s = 0; cv_fed_is_leader(&run->fed) && s < run->fed.n_hosted; s++)
@@ -295,90 +318,54 @@ static int make_run_id_all(cv_run *run, cv_err *err)
         cv_sha256_add(h, all, n * k * sizeof *all);
         cv_sha256_end(h, run->run_id);
         cv_sha256_destroy(&h);
+        run->has_id = 1;
     }
     free(mine);
     free(all);
     return rc;
 }
 
-/* ---- telling ---------------------------------------------------------------
- */
-
-static void add_number(cv_buf *b, const char *label, const char *name, double v)
+/* Masks are bound to the run's id, so a run that has masks knows it before it
+ * sums anything. */
+static int know_run_all(cv_run *run, cv_err *err)
 {
-    if (!isnan(v))
-        cv_buf_printf(b, fabs(v) < 1e5 ? "  %s%s %.4f" : "  %s%s %.4g", label,
-                      name, v);
+    int rc = 0;
+    if (run->options->resume)
+        rc = cv_restore_id_all(run, err);
+    if (!rc && run->has_id)
+        return cv_secure_same_data_all(run, err);
+    return rc ? rc : make_run_id_all(run, err);
 }
 
-/* A live line has to fit a terminal: less of it, and time left before the
- * rest. */
-static void format_round(cv_buf *b, const cv_run *run, double started,
-                         int64_t first)
+/* What masks and noise need, once model and checkpoint are there. */
+static int open_privacy_all(cv_run *run, cv_err *err)
 {
-    const cv_history_row *h = &run->history[run->n_history - 1];
-    int live = run->options->progress == CV_PROGRESS_LIVE;
-    int64_t total = run->job->training.rounds;
-    double per = (cv_now() - started) / (double)(run->round - first);
-    char left[48];
-    cv_format_seconds(left, sizeof left, per * (double)(total - run->round));
-    cv_buf_printf(b, "round %lld/%lld", (long long)run->round,
-                  (long long)total);
-    add_number(b, "", "train_loss", h->train_loss);
-    for (int m = live && run->n_metrics > 1; m < run->n_metrics && m < 2; m++)
-        add_number(b, "test_", run->metric_names[m], h->metrics[m]);
-    if (live && run->round < total)
-        cv_buf_printf(b, "  %s left", left);
-    cv_buf_printf(b, "  silos %lld/%d  %.2f s/round", (long long)h->n_silos,
-                  run->fed.n_silos, per);
-    if (!live && run->round < total)
-        cv_buf_printf(b, "  %s left", left);
-}
-
-static void tell_start(const cv_run *run)
-{
-    char count[32], id[17];
-    cv_format_count(count, sizeof count, (int64_t)run->n);
-    cv_hex(id, run->run_id, 8);
-    cv_log(CV_LOG_INFO, "run_start",
-           "name=%s run_id=%s silos=%d ranks=%d strategy=%s model=%s "
-           "parameters=%s blas=%s threads=%d round=%lld",
-           run->job->name, id, run->fed.n_silos, run->fed.size,
-           run->strategy->name, run->job->model.kind, count, cv_blas_core(),
-           run->threads, (long long)run->round);
-    if (run->options->progress == CV_PROGRESS_OFF)
-        return;
-    char text[200];
-    snprintf(text, sizeof text, "%s: %d silos on %d ranks, %s, %s parameters%s",
-             run->job->name, run->fed.n_silos, run->fed.size,
-             run->job->model.kind, count, run->round ? ", resumed" : "");
-    cv_progress_show(text);
-    cv_progress_end();
-}
-
-static void tell_set_up(const cv_run *run)
-{
-    const double *at = run->set_up;
-    cv_log(CV_LOG_DEBUG, "set_up",
-           "seconds_mpi=%.3f seconds_job=%.3f seconds_data=%.3f "
-           "seconds_model=%.3f",
-           at[CV_AT_MPI] - at[CV_AT_LAUNCH], at[CV_AT_JOB] - at[CV_AT_MPI],
-           at[CV_AT_DATA] - at[CV_AT_JOB], at[CV_AT_MODEL] - at[CV_AT_DATA]);
-}
-
-static void tell_round(const cv_run *run, double started, int64_t first)
-{
-    const cv_history_row *h = &run->history[run->n_history - 1];
-    cv_buf text = {0};
-    format_round(&text, run, started, first);
-    cv_progress_show(cv_buf_text(&text));
-    cv_buf_free(&text);
-    cv_log(
-        CV_LOG_DEBUG, "round_end",
-        "round=%lld silos=%lld train_loss=%.9g update=%.9g seconds_train=%.3f "
-        "seconds_sum=%.3f seconds_evaluate=%.3f seconds_save=%.3f",
-        (long long)h->round, (long long)h->n_silos, h->train_loss, h->update,
-        h->seconds[0], h->seconds[1], h->seconds[2], h->seconds[3]);
+    const cv_job *job = run->job;
+    if (!run->secure)
+        return 0;
+    int rc = cv_secure_resume_all(run, err);
+    if (!rc && run->round > 0)
+        rc = cv_budget_lost_all(run, err);
+    if (!rc)
+        rc = cv_budget_open_all(run, err);
+    if (rc)
+        return rc;
+    cv_masked_make_room(run);
+    cv_params_digest(run->secure->model, run->w, run->n);
+    if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD)
+        return run->round > 0 ? cv_sign_record_all(run, err) : 0;
+    if (job->privacy.noise == CV_NOISE_LOCAL)
+        run->private_trainer = cv_private_trainer_create(
+            run->model, &run->train, job->privacy.clip, run->budget->exponent,
+            run->secure->wide, run->fed.part, run->fed.n_parts,
+            run->fed.n_parts > 1 ? cv_masked_sum_silo_all : NULL, run);
+    else
+        run->private_grad =
+            cv_private_grad_create(run->model, job->privacy.clip,
+                                   run->budget->exponent, run->secure->wide);
+    if (job->training.local.momentum > 0.0 && cv_fed_is_leader(&run->fed))
+        run->velocity = CV_NEW(run->n, float);
+    return run->round > 0 ? cv_sign_record_all(run, err) : 0;
 }
 
 /* ---- the loop
@@ -407,7 +394,8 @@ static int train_all(cv_run *run, cv_err *err)
     int rc = 0, stop = 0;
     if (first > 0) /* killed after its last save, or started once more */
         check_converged(run);
-    while (run->round < job->training.rounds && !stop && !run->converged) {
+    while (run->round < job->training.rounds && !stop && !run->converged &&
+           !cv_budget_spent(run)) {
         rc = cv_round_all(run, err);
         if (rc == CV_ERR_SILOS && run->round > 0) { /* also says who sat out */
             cv_err second;
@@ -426,10 +414,11 @@ static int train_all(cv_run *run, cv_err *err)
         if (rc)
             return rc;
         if (run->fed.rank == 0)
-            tell_round(run, started, first);
+            cv_tell_round(run, started, first);
         check_converged(run);
         stop = stop_asked_all(run);
-        int last = run->round == job->training.rounds || run->converged;
+        int last = run->round == job->training.rounds || run->converged ||
+                   cv_budget_spent(run);
         if (run->round % job->checkpoint.every == 0 || last || stop) {
             rc = cv_save_all(run, err);
             if (rc)
@@ -445,27 +434,15 @@ static int train_all(cv_run *run, cv_err *err)
     return 0;
 }
 
-static void tell_end(const cv_run *run)
-{
-    cv_progress_end();
-    cv_log(CV_LOG_INFO, "run_end", "round=%lld converged=%d",
-           (long long)run->round, run->converged);
-    if (run->options->progress == CV_PROGRESS_OFF)
-        return;
-    int idle = 0;
-    for (int i = 0; i < run->fed.n_silos; i++)
-        idle += run->taken[i] == 0;
-    if (idle)
-        fprintf(stderr, "note: %d of %d silos took part in no round\n", idle,
-                run->fed.n_silos);
-    fprintf(stderr, "%s after round %lld; model in %s/run.h5\n",
-            run->converged ? "converged" : "done", (long long)run->round,
-            run->dir);
-}
-
 static void free_run(cv_run *run)
 {
+    cv_secure_close(run);
+    cv_budget_close(run);
+    cv_private_grad_destroy(&run->private_grad);
+    cv_private_trainer_destroy(&run->private_trainer);
+    free(run->velocity);
     for (int s = 0; run->hosted && s < run->fed.n_hosted; s++) {
+        cv_silo_destroy(&run->hosted[s].site);
         free(run->hosted[s].data);
         free(run->hosted[s].state_dir);
         for (int k = 0; k < CV_MAX_STATE; k++) {
@@ -512,6 +489,10 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
         rc = split_world_all(run, err);
     if (!rc)
         rc = open_folder_all(run, folder, err);
+    if (!rc)
+        rc = open_sites_all(run, err);
+    if (!rc && run->secure)
+        rc = know_run_all(run, err);
     if (rc)
         return rc;
     run->set_up[CV_AT_JOB] = cv_now();
@@ -520,38 +501,28 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
     if (rc)
         return rc;
     run->set_up[CV_AT_DATA] = cv_now();
-    run->threads = cv_blas_set_threads(run->threads);
     rc = cv_agree_all(run->fed.world, build_model(run, err), err);
     if (!rc && run->options->resume)
         rc = cv_restore_all(run, err);
+    if (!rc)
+        rc = open_privacy_all(run, err);
     if (!rc && run->behind)
         rc = cv_save_all(run, err);
-    if (!rc && run->round == 0)
+    if (!rc && run->round == 0 && !run->has_id)
         rc = make_run_id_all(run, err);
     if (rc)
         return rc;
     *started = 1;
     run->set_up[CV_AT_MODEL] = cv_now();
     if (run->fed.rank == 0) {
-        tell_start(run);
-        tell_set_up(run);
+        cv_tell_start(run);
+        if (!run->job->privacy.enabled) /* times tell how many rows there are */
+            cv_tell_set_up(run);
     }
     rc = train_all(run, err);
     if (!rc && run->fed.rank == 0)
-        tell_end(run);
+        cv_tell_end(run);
     return rc;
-}
-
-/* Said before MPI_Finalize: the first rank that ends with an error may be the
- * end of all others. */
-static void tell_error(cv_err *err, int rc)
-{
-    char text[1100];
-    cv_progress_end();
-    cv_err_format(err, text, sizeof text);
-    cv_log(CV_LOG_DEBUG, "run_failed", "code=%d %s", rc, text);
-    fprintf(stderr, "%s\n", text);
-    fflush(stderr);
 }
 
 int cv_cmd_run(int argc, char **argv, cv_err *err)
@@ -579,7 +550,7 @@ int cv_cmd_run(int argc, char **argv, cv_err *err)
         rc = run_all(&run, &folder, &started, err);
     }
     if (rc && rank == 0)
-        tell_error(err, rc);
+        cv_tell_error(err, rc);
     free_run(&run);
     cv_folder_close(&folder, !started);
     MPI_Finalize();

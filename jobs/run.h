@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "io/design.h"
 #include "io/job.h"
+#include "io/silo.h"
 #include "mpi/fed.h"
 #include "solver/model.h"
 #include "solver/strategy.h"
@@ -34,13 +35,17 @@ typedef enum {
     CV_SILO_FEW_ROWS = 3
 } cv_silo_status;
 
+/** Test rows are measured in blocks of so many, which the ranks that hold the
+ *  rows share out: block b goes to rank b mod their number. */
+enum { CV_TEST_BLOCK = 512 };
+
 /** A silo that this rank hosts. */
 typedef struct {
     int index;        /* in the job */
     const char *name; /* the job's */
     char *data;       /* path of its data set; never leaves the site */
     char *state_dir;  /* the site's folder for local state */
-    int own_site;     /* has a silo.yaml: details stay in its own log */
+    cv_silo *site;    /* its silo.yaml; NULL if the silo is simulated */
     int64_t n_train, n_test;
     cv_samples train, test;     /* views into cv_rows */
     float *state[CV_MAX_STATE]; /* (n) strategy's own vectors */
@@ -80,6 +85,7 @@ typedef struct {
     double metrics[CV_MAX_METRICS]; /* on test rows; NaN without any */
     double seconds[CV_N_PHASES];    /* save: of the checkpoint before */
     double update;                  /* largest |change| of a parameter */
+    double epsilon; /* spent so far, at the root; NaN without privacy */
 } cv_history_row;
 
 typedef struct {
@@ -95,7 +101,8 @@ typedef struct {
     int n_rows_owned;
     cv_hosted *hosted;      /* (fed.n_hosted) */
     float *mul, *add;       /* (n_cols) standardisation, or NULL */
-    cv_samples public_test; /* simulate.test; n_rows 0 without */
+    cv_samples public_test; /* simulate.test; n_rows 0 without. Mapped rows:
+                             * this rank's test blocks only */
     int64_t n_test_rows;    /* in all silos, or public */
     double *weight;         /* (n_silos) p_i, sum 1 */
     double *train_rows;     /* (n_silos) */
@@ -130,6 +137,15 @@ typedef struct {
     const char *metric_names[CV_MAX_METRICS];
     double seconds_saving; /* of the newest checkpoint */
     int converged;
+
+    /* masks and privacy; NULL without the sections of the job */
+    struct cv_secure *secure;
+    struct cv_budget *budget;
+    int has_id;                                 /* run_id is known */
+    struct cv_private_grad *private_grad;       /* record level */
+    struct cv_private_trainer *private_trainer; /* with noise: local */
+    float *velocity; /* (n) of common steps with momentum; on leaders */
+
     int behind; /* run.h5 is not what the run was resumed from */
 } cv_run;
 
@@ -144,8 +160,16 @@ int cv_round_all(cv_run *run, cv_err *err);
 /** Metrics of the global model on all test rows; collective. */
 void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS]);
 
+/** Add the metric sums of one hosted silo's test rows; collective on fed.silo.
+ */
+void cv_evaluate_silo_all(cv_run *run, const cv_hosted *h, double *sums);
+
 /** Checkpoint: silo state first, then run.h5; collective. */
 int cv_save_all(cv_run *run, cv_err *err);
+
+/** The run id of the newest whole checkpoint, if there is one, into run->run_id;
+ *  sets run->has_id. Collective. */
+int cv_restore_id_all(cv_run *run, cv_err *err);
 
 /** Continue from the newest round that the run folder and all silos hold;
  *  run->round stays 0 if there is none. Collective. */

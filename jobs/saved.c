@@ -1,5 +1,6 @@
 #include "jobs/saved.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,17 +44,64 @@ static int check_two_classes(const cv_job *job, const cv_feature *target,
                                 : "; for more classes use softmax");
 }
 
+/* Height and width of the images: the job's, or a square of all columns. */
+static int image_size(const cv_job *job, const cv_schema *schema, int size[2],
+                      cv_err *err)
+{
+    int n = schema->n_cols;
+    size[0] = size[1] = (int)lround(sqrt((double)n));
+    if (job->model.n_image)
+        memcpy(size, job->model.image, 2 * sizeof *size);
+    for (int i = 0; i < schema->n_features; i++)
+        if (schema->features[i].type != CV_FEATURE_NUMBER)
+            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                              "model.transform %s needs pixels in all "
+                              "columns; '%s' is a category",
+                              job->model.transform, schema->features[i].name);
+    if ((int64_t)size[0] * size[1] == n)
+        return 0;
+    if (job->model.n_image)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "model.image: the data have %d columns; found %d x "
+                          "%d pixels",
+                          n, size[0], size[1]);
+    return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                      "model.transform %s: the data's %d columns are no "
+                      "square image; give model.image: [height, width]",
+                      job->model.transform, n);
+}
+
+int cv_transform_for_job(const cv_job *job, const cv_schema *schema,
+                         cv_transform **transform, cv_err *err)
+{
+    int size[2];
+    *transform = NULL;
+    if (strcmp(job->model.transform, "none") == 0)
+        return 0;
+    int rc = image_size(job, schema, size, err);
+    return rc ? rc
+              : cv_transform_create(job->model.transform, size[0], size[1],
+                                    transform, err);
+}
+
 int cv_model_for_job(const cv_job *job, const cv_schema *schema,
                      cv_model **model, cv_err *err)
 {
+    cv_transform *map = NULL;
+    int rc = check_two_classes(job, &schema->target, err);
+    if (!rc)
+        rc = cv_transform_for_job(job, schema, &map, err);
+    if (rc)
+        return rc;
     cv_model_spec spec = {.kind = job->model.kind,
                           .activation = job->model.activation,
-                          .n_in = schema->n_cols,
+                          .n_in =
+                              map ? cv_transform_n_out(map) : schema->n_cols,
                           .n_classes = schema->target.n_levels,
                           .n_hidden = job->model.n_hidden,
                           .hidden = job->model.hidden};
-    int rc = check_two_classes(job, &schema->target, err);
-    return rc ? rc : cv_model_create(&spec, model, err);
+    cv_transform_destroy(&map);
+    return cv_model_create(&spec, model, err);
 }
 
 int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,
@@ -144,6 +192,8 @@ static int load(cv_saved *s, const char *path, cv_err *err)
         rc = cv_schema_from_text(text, &s->schema, err);
     free(text);
     if (!rc)
+        rc = cv_transform_for_job(s->job, s->schema, &s->transform, err);
+    if (!rc)
         rc = cv_model_for_job(s->job, s->schema, &s->model, err);
     if (!rc)
         rc = check_shapes(s, err);
@@ -218,6 +268,7 @@ void cv_saved_close(cv_saved *saved)
     cv_h5_close(&saved->file);
     cv_job_destroy(&saved->job);
     cv_schema_destroy(&saved->schema);
+    cv_transform_destroy(&saved->transform);
     cv_model_destroy(&saved->model);
     free(saved->w);
     free(saved->run_id);

@@ -7,6 +7,7 @@
 #include "io/design.h"
 #include "io/job.h"
 #include "solver/model.h"
+#include "solver/transform.h"
 
 /** Version of run.h5 and silo-NAME.h5; a reader accepts all older ones. */
 enum { CV_FORMAT_VERSION = 1 };
@@ -15,6 +16,7 @@ typedef struct {
     cv_h5_reader *file;
     cv_job *job;
     cv_schema *schema;
+    cv_transform *transform; /* between the rows and the model, or NULL */
     cv_model *model;
     float *w; /* (n) parameters */
     int64_t round;
@@ -32,7 +34,13 @@ void cv_saved_close(cv_saved *saved);
  *  2 what the data say. */
 int cv_target_of_job(const cv_job *job);
 
-/** The model that a job and its data call for. */
+/** The map in front of the model, NULL for none; CV_ERR_INPUT if the data's
+ *  columns are no such images. */
+int cv_transform_for_job(const cv_job *job, const cv_schema *schema,
+                         cv_transform **transform, cv_err *err);
+
+/** The model that a job and its data call for; its inputs are what the job's
+ *  transform gives. */
 int cv_model_for_job(const cv_job *job, const cv_schema *schema,
                      cv_model **model, cv_err *err);
 

@@ -131,30 +131,51 @@ static int open_state(cv_hosted *h, const cv_silo *silo, cv_err *err)
     return rc ? rc : open_log(h, err);
 }
 
+/* Without noise nothing bounds what a job tells. */
+static int check_noise(const cv_run *run, const cv_hosted *h, cv_err *err)
+{
+    if (run->job->privacy.enabled ||
+        (h->site->limits.epsilon <= 0.0 && h->site->limits.delta <= 0.0))
+        return 0;
+    return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                      "silo %s: its silo.yaml takes part in jobs with "
+                      "differential privacy only (limits.epsilon or "
+                      "limits.delta); the job has no privacy section",
+                      h->name);
+}
+
+int cv_site_open(cv_run *run, cv_hosted *h, cv_err *err)
+{
+    char *path = NULL;
+    const cv_run_options *opt = run->options;
+    if (run->job->simulate.enabled)
+        return 0;
+    if (!opt->silo && !opt->silo_dir)
+        return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
+                          "no data: expected --silo-dir DIR or --silo FILE "
+                          "(or a `simulate` section in the job)");
+    int rc = find_silo(opt, h, &path, &h->site, err);
+    free(path);
+    if (!rc)
+        rc = check_noise(run, h, err);
+    if (rc)
+        return rc;
+    run->threads = h->site->threads;
+    rc = open_state(h, h->site, err);
+    if (rc)
+        cv_site_error(run, h, err);
+    return rc;
+}
+
 int cv_site_read(cv_run *run, cv_hosted *h, cv_table **table, cv_err *err)
 {
     const cv_job *job = run->job;
-    char *path = NULL;
-    cv_silo *silo = NULL;
-    int rc = find_silo(run->options, h, &path, &silo, err);
-    if (rc)
-        goto out;
-    h->own_site = 1;
-    h->data = cv_strdup(silo->data);
-    run->threads = silo->threads;
-    rc = open_state(h, silo, err);
-    if (rc) {
-        cv_site_error(run, h, err);
-        goto out;
-    }
-    rc = cv_table_read(
+    h->data = cv_strdup(h->site->data);
+    int rc = cv_table_read(
         h->data, job->data.format, "data",
         &(cv_row_filter){.declared_only = job->data.n_features > 0},
         job->data.features, job->data.n_features, job->data.target, table, err);
     if (rc)
         cv_site_data_error(run, h, err);
-out:
-    cv_silo_destroy(&silo);
-    free(path);
     return rc;
 }

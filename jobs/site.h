@@ -9,8 +9,13 @@
 /** The silo that this rank claims with --silo, or -1 without it. */
 int cv_site_claim(const cv_run *run, int *claim, cv_err *err);
 
-/** Read the data set that the silo's silo.yaml names, and open its log.
- *  Sets h->data, h->state_dir and h->own_site. Errors are fit to travel. */
+/** Read the silo's silo.yaml into h->site, make its state folder (h->state_dir)
+ *  and open its log. Nothing to do for a simulated silo. Errors are fit to
+ *  travel. */
+int cv_site_open(cv_run *run, cv_hosted *h, cv_err *err);
+
+/** Read the data set that silo.yaml names; sets h->data. Errors are fit to
+ *  travel. */
 int cv_site_read(cv_run *run, cv_hosted *h, cv_table **table, cv_err *err);
 
 /** Make an error about one silo fit to travel: its name and the sentence stay,

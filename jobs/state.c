@@ -14,7 +14,9 @@
 #include "core/bytes.h"
 #include "core/fs.h"
 #include "core/mem.h"
+#include "jobs/budget.h"
 #include "jobs/saved.h"
+#include "jobs/saved_privacy.h"
 #include "jobs/site.h"
 #include "jobs/state.h"
 #include "mpi/agree.h"
@@ -22,7 +24,7 @@
 char *cv_state_dir(const cv_run *run, const cv_hosted *h)
 {
     char id[17];
-    if (!h->own_site)
+    if (!h->site)
         return cv_asprintf("%s/state", run->dir);
     cv_hex(id, run->run_id, 8);
     return cv_asprintf("%s/%s", h->state_dir, id);
@@ -160,7 +162,7 @@ static int save_data(cv_h5_writer *w, const cv_run *run, cv_err *err)
 
 static int save_history(cv_h5_writer *w, const cv_run *run, cv_err *err)
 {
-    enum { FIXED = 4, MAX = FIXED + CV_MAX_METRICS + CV_N_PHASES };
+    enum { FIXED = 4, MAX = FIXED + CV_MAX_METRICS + CV_N_PHASES + 1 };
     size_t n = (size_t)run->n_history;
     int64_t *whole = CV_NEW(2 * n, int64_t);
     double *real = CV_NEW((MAX - 2) * n, double);
@@ -198,6 +200,13 @@ static int save_history(cv_h5_writer *w, const cv_run *run, cv_err *err)
                            .type = c < 2 ? CV_H5_I64 : CV_H5_F64,
                            .data = c < 2 ? (const void *)(whole + (size_t)c * n)
                                          : (const void *)out};
+    }
+    if (run->job->privacy.enabled) {
+        double *out = real + (size_t)(m - 2) * n;
+        for (size_t i = 0; i < n; i++)
+            out[i] = run->history[i].epsilon;
+        cols[m++] =
+            (cv_h5_column){.name = "epsilon", .type = CV_H5_F64, .data = out};
     }
     int rc = cv_h5_put_table(w, "/history",
                              "one row per round; losses are means over rows",
@@ -259,6 +268,32 @@ static int save_root_attrs(cv_h5_writer *w, const cv_run *run, cv_err *err)
     return rc;
 }
 
+static int save_privacy(cv_h5_writer *w, const cv_run *run, cv_err *err)
+{
+    const cv_secure *sec = run->secure;
+    const cv_budget *b = run->budget;
+    if (!sec)
+        return 0;
+    cv_saved_privacy p = {.masked = sec->masks,
+                          .collusion = sec->collusion,
+                          .simulated = run->job->simulate.enabled,
+                          .honest = run->fed.n_silos - sec->collusion,
+                          .multiplier = b->multiplier,
+                          .clip = b->clip,
+                          .epsilon = b->epsilon,
+                          .bits = b->bits,
+                          .exponent = b->exponent,
+                          .wide = sec->wide,
+                          .sensitivity = b->sensitivity,
+                          .attempt = sec->attempt};
+    size_t n = 0;
+    /* Copied by pointer: nothing here is changed. */
+    p.segment = (cv_segment *)cv_accountant_segments(b->spent, &n);
+    p.n = (int64_t)n;
+    cv_hex(p.record, sec->head, 32);
+    return cv_saved_privacy_save(w, &p, run->job, err);
+}
+
 static int save_run(const cv_run *run, const char *model, cv_err *err)
 {
     char *path = cv_asprintf("%s/run.h5", run->dir);
@@ -276,6 +311,8 @@ static int save_run(const cv_run *run, const char *model, cv_err *err)
         rc = save_history(w, run, err);
     if (!rc)
         rc = save_silos(w, run, err);
+    if (!rc)
+        rc = save_privacy(w, run, err);
     if (!rc)
         rc = cv_h5_commit(&w, err);
     cv_h5_abort(&w);
@@ -307,6 +344,8 @@ int cv_save_all(cv_run *run, cv_err *err)
     if (run->fed.rank == 0)
         rc = save_run(run, model, err);
     rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc) /* only what is durable is signed */
+        rc = cv_sign_record_all(run, err);
     run->seconds_saving = cv_now() - t0;
     return rc;
 }

@@ -80,6 +80,18 @@ int cv_fed_assign(cv_fed_place *place, int size, int n_silos, const int *wish,
     return 0;
 }
 
+static void note_leaders(cv_fed *fed, const cv_fed_place *place)
+{
+    fed->lead_first = CV_NEW(fed->size, int);
+    fed->lead_hosted = CV_NEW(fed->size, int);
+    for (int r = 0; r < fed->size; r++) {
+        if (place[r].part != 0)
+            continue;
+        fed->lead_first[fed->n_leaders] = place[r].first;
+        fed->lead_hosted[fed->n_leaders++] = place[r].n_hosted;
+    }
+}
+
 int cv_fed_create_all(cv_fed *fed, MPI_Comm world, int n_silos, const int *wish,
                       int claim, const char *const *names, cv_err *err)
 {
@@ -100,6 +112,7 @@ int cv_fed_create_all(cv_fed *fed, MPI_Comm world, int n_silos, const int *wish,
         fed->n_hosted = p.n_hosted;
         fed->part = p.part;
         fed->n_parts = p.n_parts;
+        note_leaders(fed, place);
         MPI_Comm_split(world, p.first, p.part, &fed->silo);
         MPI_Comm_split(world, p.part == 0 ? 0 : MPI_UNDEFINED, fed->rank,
                        &fed->leaders);
@@ -111,6 +124,8 @@ int cv_fed_create_all(cv_fed *fed, MPI_Comm world, int n_silos, const int *wish,
 
 void cv_fed_destroy_all(cv_fed *fed)
 {
+    CV_FREE(fed->lead_first);
+    CV_FREE(fed->lead_hosted);
     if (fed->silo != MPI_COMM_NULL)
         MPI_Comm_free(&fed->silo);
     if (fed->leaders != MPI_COMM_NULL)

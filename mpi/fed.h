@@ -20,6 +20,9 @@ typedef struct {
     MPI_Comm leaders;    /* MPI_COMM_NULL on a rank that is not a leader */
     int n_silos;         /* of the job */
     int first, n_hosted; /* this rank has silos [first, first + n_hosted) */
+    int n_leaders;
+    int *lead_first, *lead_hosted; /* (n_leaders) silos of each leader, in the
+                                    * order of `leaders` */
 } cv_fed;
 
 typedef struct {

@@ -32,6 +32,68 @@ void cv_sum_u64_all(MPI_Comm comm, uint64_t *v, size_t n)
     reduce_chunks(comm, v, n, sizeof *v, MPI_UINT64_T, MPI_SUM);
 }
 
+/* MPI passes no context to an operation: what it adds by stands here during a
+ * call of cv_sum_words_all. */
+static cv_add_fn current_add;
+
+static void add_words(void *in, void *inout, int *n, MPI_Datatype *type)
+{
+    (void)type;
+    current_add(inout, in, (size_t)*n);
+}
+
+/* One operation for all calls, made on the first; MPI_Finalize frees it. */
+static MPI_Op words_op(void)
+{
+    static MPI_Op op = MPI_OP_NULL;
+    if (op == MPI_OP_NULL)
+        MPI_Op_create(add_words, 1, &op);
+    return op;
+}
+
+/* Words [at, at + n) in chunks. */
+static void sum_chunks(MPI_Comm comm, char *recv, const char *send, size_t n,
+                       size_t size)
+{
+    MPI_Datatype type = size == 4 ? MPI_UINT32_T : MPI_UINT64_T;
+    size_t step = CV_CHUNK_BYTES / size;
+    for (size_t at = 0; at < n; at += step) {
+        size_t k = n - at < step ? n - at : step;
+        char *to = recv + at * size;
+        const void *from = send == recv ? MPI_IN_PLACE : send + at * size;
+        MPI_Allreduce(from, to, (int)k, type, words_op(), comm);
+    }
+}
+
+void cv_sum_pieces_all(MPI_Comm comm, void *recv, const void *send, size_t n,
+                       size_t size, cv_add_fn add, cv_piece_fn each,
+                       void *context)
+{
+    int ranks;
+    CV_CHECK((size == 4 || size == 8) && !current_add);
+    MPI_Comm_size(comm, &ranks);
+    size_t step = CV_PIECE_BYTES / size;
+    for (size_t at = 0; at < n; at += step) {
+        size_t k = n - at < step ? n - at : step;
+        char *to = (char *)recv + at * size;
+        const char *from = (const char *)send + at * size;
+        current_add = add;
+        if (ranks > 1)
+            sum_chunks(comm, to, from, k, size);
+        else if (to != from)
+            memcpy(to, from, k * size);
+        current_add = NULL;
+        if (each)
+            each(context, at, k);
+    }
+}
+
+void cv_sum_words_all(MPI_Comm comm, void *recv, const void *send, size_t n,
+                      size_t size, cv_add_fn add)
+{
+    cv_sum_pieces_all(comm, recv, send, n, size, add, NULL, NULL);
+}
+
 void cv_sum_f32_all(MPI_Comm comm, float *v, size_t n)
 {
     reduce_chunks(comm, v, n, sizeof *v, MPI_FLOAT, MPI_SUM);

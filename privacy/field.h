@@ -62,6 +62,9 @@ static inline uint64_t cv_f61_mul(uint64_t a, uint64_t b)
 /** acc += x, element by element; both canonical. */
 void cv_f32_add_all(uint32_t *acc, const uint32_t *x, size_t n);
 void cv_f61_add_all(uint64_t *acc, const uint64_t *x, size_t n);
+/** The same, for cv_sum_words_all (mpi/reduce.h). */
+void cv_f32_sum(void *acc, const void *x, size_t n);
+void cv_f61_sum(void *acc, const void *x, size_t n);
 /** acc -= x. */
 void cv_f32_sub_all(uint32_t *acc, const uint32_t *x, size_t n);
 void cv_f61_sub_all(uint64_t *acc, const uint64_t *x, size_t n);
@@ -87,9 +90,8 @@ void cv_f32_encode_add(uint32_t *acc, const float *v, size_t n, double factor,
 void cv_f61_encode_add(uint64_t *acc, const float *v, size_t n, double factor,
                        int exponent);
 
-/** acc += x mod p, signed integers. */
+/** acc += x mod p, signed integers: any (narrow), |x| < 2^60 (wide). */
 void cv_f32_add_signed(uint32_t *acc, const int32_t *x, size_t n);
-/** |x| < 2^60 */
 void cv_f61_add_signed(uint64_t *acc, const int64_t *x, size_t n);
 
 /** out = centred(x) * (2^exponent / divisor), rounded to float. */

@@ -18,6 +18,14 @@
 #define CV_HOT
 #endif
 
+/** Before a loop whose turns do not touch one another's memory, where the
+ *  compiler cannot see it. */
+#if defined(__clang__)
+#define CV_APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define CV_APART _Pragma("GCC ivdep")
+#endif
+
 /** For helpers of hot loops: the code must become part of the loop. */
 #define CV_INLINE static inline __attribute__((always_inline))
 

@@ -90,6 +90,53 @@ def own_data_from_csv_to_predictions(folder):
 
 
 @test
+def check_explains_masks_and_privacy(folder):
+    clinics(folder)
+    data = (JOB.replace("silos: [{name: north}, {name: south}, {name: west}]",
+                        "silos: [%s]" % ", ".join(
+                            '{name: %s, public_key: "0x02%s"}' % (n, str(i) * 64)
+                            for i, n in enumerate(NAMES)))
+            .replace("{name: sex, type: category}",
+                     "{name: sex, type: category, levels: [f, m]}")
+            .replace("{name: town, type: category}",
+                     "{name: town, type: category, levels: [a, b, c]}")
+            .replace("  test_fraction: 0.25\n",
+                     "  target_levels: [well, ill]\n  test: public.csv\n"))
+    clinic(os.path.join(folder, "public.csv"), 70, 4, levels=("a",))
+    job = os.path.join(folder, "masked.yaml")
+    write(job, data + "secure_aggregation: {}\n")
+    plan = covey("check", job, "--silo-dir", folder).out
+    for word in ("750 rows", "; 70 test rows", "classes     well, ill\n",
+                 "sums of 3 silos or more;\n", "up to 1 operator may collude;"
+                 " clip 100\n"):
+        assert word in plan, plan
+    assert "privacy" not in plan
+    data = (data.replace("missing: mean\n  standardize: pooled", "missing: drop")
+            .replace("epochs: 2, batch: 32", "steps: 40, batch: 64")
+            .replace("rounds: 30", "rounds: 30, weights: equal"))
+    record = data + ("secure_aggregation: {}\n"
+                     "privacy: {epsilon: 3, noise_multiplier: 1.5, sampling: 0.1}\n")
+    plan = covey("check", write(job, record), "--silo-dir", folder).out
+    for word in ("unit record, epsilon at most 3, delta 1e-05 (pld), clip 1\n",
+                 "noise multiplier 1.5, made by all silos in shares\n",
+                 "1,200 steps in all, sampling 0.1, expected batch 64\n"):
+        assert word in plan, plan
+    silo = data + ("secure_aggregation: {collusion: 0}\n"
+                   "privacy: {unit: silo, epsilon: 8, adaptive: {}}\n")
+    plan = covey("check", write(job, silo)).out
+    for word in ("sums of 2 silos", "unit silo, epsilon at most 8", "at first\n",
+                 "noise as that epsilon needs\n", "in each of 30 sums\n"):
+        assert word in plan, plan
+    # A label outside the job's classes is named to the site alone.
+    write(job, record.replace("[well, ill]", "[well, dead]"))
+    r = covey("check", job, "--silo-dir", folder, expect=2)
+    assert "not one of the agreed classes: well, dead" in r.err, r.err
+    write(job, record.replace("public.csv", "none.csv"))
+    r = covey("check", job, expect=2)
+    assert "data.test: cannot open" in r.err, r.err
+
+
+@test
 def sites_claim_their_ranks(folder):
     job, run = clinics(folder), os.path.join(folder, "RUN")
     args = ["mpirun"]

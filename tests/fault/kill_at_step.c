@@ -85,3 +85,9 @@ int fsync(int fd)
     step_fd("fsync", fd, "");
     return NEXT(fsync)(fd);
 }
+
+int fdatasync(int fd)
+{
+    step_fd("fdatasync", fd, "");
+    return NEXT(fdatasync)(fd);
+}

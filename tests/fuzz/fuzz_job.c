@@ -5,6 +5,7 @@
  *   clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. \
  *       -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
  *       tests/fuzz/fuzz_job.c io/job*.c io/keys*.c io/yaml*.c io/template.c \
+ *       io/names.c io/number.c \
  *       core/[!lp]*.c -lyaml -lcrypto -lm -o /tmp/fuzz_job
  *   mkdir -p /tmp/fuzz_job.corpus
  *   /tmp/fuzz_job -max_len=4096 -max_total_time=60 /tmp/fuzz_job.corpus

@@ -1,6 +1,5 @@
-/** A disk that fails and a process that is killed, for the tests of
- *  io/checkpoint: the system calls below take the place of libc's for the whole
- *  program, and fail or kill when told to. Also a folder to work in.
+/** A disk that fails and a process that is killed (faulty_calls.h), for the
+ *  tests of io/checkpoint, with a folder to work in.
  *
  *  To be included once, after cmocka.h.
  */
@@ -13,108 +12,10 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/io/checkpoint_sample.h"
-
-enum {
-    WRITES = 1,
-    SYNCS = 2,
-    RENAMES = 4,
-    LINKS = 8,
-    UNLINKS = 16,
-    READS = 32
-};
-
-static struct {
-    int calls;  /* which ones */
-    int at;     /* fail from this one on, -1 never */
-    int once;   /* or only this one */
-    int errnum; /* 0: kill the process instead */
-    int n;      /* calls so far */
-} fault = {.at = -1};
-
-static int faulty(int call)
-{
-    if (!(fault.calls & call) || fault.at < 0)
-        return 0;
-    int n = fault.n++;
-    if (fault.once ? n != fault.at : n < fault.at)
-        return 0;
-    if (fault.errnum == 0)
-        _exit(99); /* like kill -9: nothing is flushed or cleaned up */
-    errno = fault.errnum;
-    return 1;
-}
-
-ssize_t write(int fd, const void *buf, size_t n)
-{
-    return faulty(WRITES) ? -1 : syscall(SYS_write, fd, buf, n);
-}
-
-ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
-{
-    return faulty(WRITES) ? -1 : syscall(SYS_pwrite64, fd, buf, n, at);
-}
-
-ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
-{
-    return faulty(WRITES) ? -1 : syscall(SYS_pwrite64, fd, buf, n, at);
-}
-
-ssize_t pread(int fd, void *buf, size_t n, off_t at)
-{
-    return faulty(READS) ? -1 : syscall(SYS_pread64, fd, buf, n, at);
-}
-
-int ftruncate(int fd, off_t n)
-{
-    return faulty(WRITES) ? -1 : (int)syscall(SYS_ftruncate, fd, n);
-}
-
-int ftruncate64(int fd, off64_t n)
-{
-    return faulty(WRITES) ? -1 : (int)syscall(SYS_ftruncate, fd, n);
-}
-
-int fsync(int fd)
-{
-    return faulty(SYNCS) ? -1 : (int)syscall(SYS_fsync, fd);
-}
-
-int rename(const char *from, const char *to)
-{
-    return faulty(RENAMES)
-               ? -1
-               : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-}
-
-int link(const char *from, const char *to)
-{
-    return faulty(LINKS)
-               ? -1
-               : (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
-}
-
-int unlinkat(int fd, const char *path, int flags)
-{
-    return faulty(UNLINKS) ? -1 : (int)syscall(SYS_unlinkat, fd, path, flags);
-}
-
-static void fail_from(int calls, int at, int once, int errnum)
-{
-    fault.calls = calls;
-    fault.at = at;
-    fault.once = once;
-    fault.errnum = errnum;
-    fault.n = 0;
-}
-
-static void fail_never(void)
-{
-    fault.at = -1;
-}
+#include "tests/io/faulty_calls.h"
 
 static char root[] = "/tmp/test_checkpoint.XXXXXX";
 static char *dir, *file; /* root/run, and run.h5 in it */

@@ -315,6 +315,24 @@ static const char counted[] = "covey: 1\n"
                               "model: {kind: linear}\n"
                               "training: {rounds: 1}\n";
 
+static const char masked[] = "covey: 1\n"
+                             "name: m\n"
+                             "silos: {count: 4}\n"
+                             "simulate: {source: x.h5}\n"
+                             "model: {kind: linear}\n"
+                             "training: {rounds: 1, min_silos: 4}\n"
+                             "secure_aggregation: {}\n";
+
+static const char private[] =
+    "covey: 1\n"
+    "name: p\n"
+    "silos: {count: 4}\n"
+    "simulate: {source: x.h5}\n"
+    "model: {kind: linear}\n"
+    "training: {rounds: 1, weights: equal, local: {steps: 10}}\n"
+    "secure_aggregation: {}\n"
+    "privacy: {epsilon: 3, sampling: 0.5}\n";
+
 /* Two values of each key, which the digest must tell apart but for those that
  * may change when a run is extended.  Every path of the table must be here, so
  * a new key needs a line. */
@@ -345,6 +363,10 @@ static const struct {
     {"data.standardize", full, "standardize: bounds", "standardize: bounds",
      "standardize: pooled"},
     {"data.test_fraction", full, "0.125", "0.125", "0.25"},
+    {"data.target_levels", base, "target: y",
+     "target: y\n  target_levels: [a, b]",
+     "target: y\n  target_levels: [b, a]"},
+    {"data.test", base, "target: y", "target: y", "target: y\n  test: t.h5"},
     {"simulate", base, "checkpoint: {every: 1}", "", "simulate: {source: x}"},
     {"simulate.source", counted, "x.h5", "x.h5", "y.h5"},
     {"simulate.test", counted, "x.h5", "x.h5", "x.h5, test: t.h5"},
@@ -354,6 +376,11 @@ static const struct {
     {"model.kind", base, "logistic", "logistic", "softmax"},
     {"model.hidden", full, "[200, 65536]", "[200, 65536]", "[200]"},
     {"model.activation", full, "tanh", "tanh", "relu"},
+    {"model.transform", base, "{kind: logistic}", "{kind: logistic}",
+     "{kind: logistic, transform: scattering}"},
+    {"model.image", base, "{kind: logistic}",
+     "{kind: logistic, transform: scattering}",
+     "{kind: logistic, transform: scattering, image: [28, 30]}"},
     {"training.strategy", base, "fedavg", "fedavg", "scaffold"},
     {"training.rounds", base, "rounds: 20", "rounds: 20", "rounds: 40"},
     {"training.participation", full, "participation: 0.75",
@@ -388,6 +415,36 @@ static const struct {
     {"checkpoint.keep", full, "keep: 0", "keep: 0", "keep: 1"},
     {"disclosure.min_rows", full, "min_rows: 10", "min_rows: 10",
      "min_rows: 11"},
+    {"secure_aggregation", masked, "secure_aggregation: {}", "",
+     "secure_aggregation: {}"},
+    {"secure_aggregation.enabled", masked, "secure_aggregation: {}",
+     "secure_aggregation: {}", "secure_aggregation: {enabled: false}"},
+    {"secure_aggregation.collusion", masked, "secure_aggregation: {}",
+     "secure_aggregation: {}", "secure_aggregation: {collusion: 2}"},
+    {"secure_aggregation.clip", masked, "secure_aggregation: {}",
+     "secure_aggregation: {}", "secure_aggregation: {clip: 99}"},
+    {"privacy", private, "privacy: {epsilon: 3, sampling: 0.5}", "",
+     "privacy: {epsilon: 3, sampling: 0.5}"},
+    {"privacy.unit", private, "{epsilon: 3, sampling: 0.5}",
+     "{epsilon: 3, sampling: 0.5}", "{epsilon: 3, unit: silo}"},
+    {"privacy.epsilon", private, "epsilon: 3", "epsilon: 3", "epsilon: 2"},
+    {"privacy.noise_multiplier", private, "epsilon: 3", "epsilon: 3",
+     "epsilon: 3, noise_multiplier: 1.5"},
+    {"privacy.delta", private, "epsilon: 3", "epsilon: 3",
+     "epsilon: 3, delta: 1.0e-6"},
+    {"privacy.clip", private, "epsilon: 3", "epsilon: 3",
+     "epsilon: 3, clip: 2"},
+    {"privacy.sampling", private, "0.5", "0.5", "0.25"},
+    {"privacy.noise", private, "epsilon: 3", "epsilon: 3",
+     "epsilon: 3, noise: local"},
+    {"privacy.accountant", private, "epsilon: 3", "epsilon: 3",
+     "epsilon: 3, accountant: rdp"},
+    {"privacy.adaptive", private, "sampling: 0.5", "unit: silo",
+     "unit: silo, adaptive: {}"},
+    {"privacy.adaptive.quantile", private, "sampling: 0.5",
+     "unit: silo, adaptive: {}", "unit: silo, adaptive: {quantile: 0.75}"},
+    {"privacy.adaptive.rate", private, "sampling: 0.5",
+     "unit: silo, adaptive: {}", "unit: silo, adaptive: {rate: 0.25}"},
     /* These have one value so far. */
     {"covey", NULL, NULL, NULL, NULL},
     {"training.local.optimizer", NULL, NULL, NULL, NULL},
@@ -421,6 +478,46 @@ static void test_digest(void **state)
             print_message("no case for %s\n", cv_job_keys.row[i].path);
         assert_int_equal(found, 1);
     }
+}
+
+/* Digests of jobs from before the keys for masks, privacy and transforms were
+ * there: what is not used changes no text. */
+static void test_old_digests(void **state)
+{
+    (void)state;
+    char *mlp = edit(base, "logistic", "mlp, hidden: [3]");
+    char *poisson = edit(base, "logistic", "poisson");
+    const char *const old[][2] = {
+        {base, "9718ce6a6fd73da3234d65acc3af9596"
+               "46279a46eb491e0611c2c63890778896"},
+        {full, "20a4fc60d96ae33d554c8c5c472642ba"
+               "90e94b58a46617dda225bf1f2d709021"},
+        {counted, "ad2f001435d114728bc7a3785a37eecc"
+                  "fdb520e0e6fc245f1887410e680805f3"},
+        {cv_template_job, "08b79aef46f3f11dd4507819aaea3c1a"
+                          "a76c1b9d6c7d9b664da53f8d3444a9ba"},
+        {mlp, "c15821a9f265f109222926582e5233f4"
+              "9d6b0fdc172162b568557232cb0c4d50"},
+        {poisson, "06566c8da940dc41acfc7ac35cada3c4"
+                  "25ce1b216001b1aaff996e9f434bc6ca"},
+    };
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
+        cv_job *job = parse(old[i][0]);
+        char hex[65];
+        cv_hex(hex, job->digest, 32);
+        assert_string_equal(hex, old[i][1]);
+        assert_string_equal(job->model.transform, "none");
+        cv_job_destroy(&job);
+    }
+    /* Saying the default says nothing. */
+    cv_job *job = parse_edited(base, "{kind: logistic}",
+                               "{kind: logistic, transform: none}");
+    cv_job *same = parse(base);
+    assert_memory_equal(job->digest, same->digest, 32);
+    cv_job_destroy(&job);
+    cv_job_destroy(&same);
+    free(mlp);
+    free(poisson);
 }
 
 /* Order, notation and comments are not part of the job. */
@@ -496,6 +593,12 @@ static void test_words(void **state)
     assert_string_equal(words[CV_STANDARDIZE_POOLED], "pooled");
     words = cv_job_words("simulate.partition", &n);
     assert_string_equal(words[CV_PARTITION_SHARDS], "shards");
+    words = cv_job_words("privacy.unit", &n);
+    assert_string_equal(words[CV_UNIT_SILO], "silo");
+    words = cv_job_words("privacy.noise", &n);
+    assert_string_equal(words[CV_NOISE_LOCAL], "local");
+    words = cv_job_words("privacy.accountant", &n);
+    assert_string_equal(words[CV_ACCOUNTANT_RDP], "rdp");
     words = cv_job_words("data.features[].type", &n);
     assert_string_equal(words[CV_FEATURE_CATEGORY], "category");
 }
@@ -538,11 +641,11 @@ static void test_many_silos(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_full),
-        cmocka_unit_test(test_counted),    cmocka_unit_test(test_fixed_points),
-        cmocka_unit_test(test_digest),     cmocka_unit_test(test_same_job),
-        cmocka_unit_test(test_load),       cmocka_unit_test(test_words),
-        cmocka_unit_test(test_many_silos),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_counted),  cmocka_unit_test(test_fixed_points),
+        cmocka_unit_test(test_digest),   cmocka_unit_test(test_old_digests),
+        cmocka_unit_test(test_same_job), cmocka_unit_test(test_load),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_many_silos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,8 @@ static const struct {
      "xyzzy_plugh:",
      15,
      {"unknown key 'xyzzy_plugh'; the keys here are covey, name, silos, data, "
-      "simulate, model, training, checkpoint, disclosure"}},
+      "simulate, model, training, checkpoint, disclosure, secure_aggregation, "
+      "privacy"}},
     {"rounds: 20",
      "rounds: 20\n  learning_rate: 1",
      11,
@@ -82,7 +83,10 @@ static const struct {
     {"name: base\n", "silos[]: 1\nname: base\n", 2, {"unknown key 'silos[]'"}},
     {"name: base\n", "\"\\e[31m\": 1\n", 2, {"unknown key '?[31m'"}},
     {"name: base\n", "'': 1\nname: base\n", 2, {"unknown key ''"}},
-    {"target: y", "privacy: {}", 7, {"data: unknown key 'privacy'"}},
+    {"target: y",
+     "privacy: {}",
+     7,
+     {"data: unknown key 'privacy'; it belongs at the top"}},
     {"batch: 32",
      "batch: 32\n    batch: 33",
      14,

@@ -1,5 +1,6 @@
-/* What a table of keys can say and job.yaml does not use yet: booleans, values
- * without a default, optional sections that are empty or not in the digest. */
+/* What a table of keys can say and job.yaml uses little or not yet: booleans,
+ * values without a default, optional sections that are empty or not in the
+ * digest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

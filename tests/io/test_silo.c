@@ -16,6 +16,9 @@
 #include "core/mem.h"
 #include "io/silo.h"
 
+#define KEY(x)                                                                 \
+    "0x02" x "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 static char dir[64];
 
 static char *put(const char *name, const char *text)
@@ -68,10 +71,55 @@ static void test_load(void **state)
     assert_string_equal(silo->data, "/data/north.h5");
     assert_null(silo->state);
     assert_int_equal(silo->threads, 1);
+    assert_null(silo->key);
+    assert_null(silo->password_file);
+    assert_int_equal(silo->n_trusted, 0);
+    assert_int_equal(silo->limits.given, 0);
+    assert_true(silo->limits.epsilon == 0 && silo->limits.delta == 0);
+    assert_int_equal(silo->limits.min_silos, 0);
     cv_silo_destroy(&silo);
     free(path);
     free(data);
     free(kept);
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    cv_err err = {0};
+    cv_silo *silo = NULL;
+    char *path =
+        put("north.yaml",
+            "silo: north\ndata: x\n"
+            "key: keys/north.json\n"
+            "password_file: /run/secret\n"
+            "trusted: [\"" KEY("B") "\", " KEY(
+                "c") "]\n"
+                     "limits: {epsilon: 0.5, delta: 1.0e-6, min_silos: 4}\n");
+    int rc = cv_silo_load(path, &silo, &err);
+    if (rc)
+        print_message("%d: %s\n", err.line, err.site);
+    assert_int_equal(rc, 0);
+    char *key = cv_asprintf("%s/keys/north.json", dir);
+    assert_string_equal(silo->key, key);
+    assert_string_equal(silo->password_file, "/run/secret");
+    assert_int_equal(silo->n_trusted, 2);
+    /* One key has one text. */
+    assert_string_equal(silo->trusted[0], KEY("b"));
+    assert_string_equal(silo->trusted[1], KEY("c"));
+    assert_int_equal(silo->limits.given, 1);
+    assert_true(silo->limits.epsilon == 0.5);
+    assert_true(silo->limits.delta == 1e-6);
+    assert_int_equal(silo->limits.min_silos, 4);
+    cv_silo_destroy(&silo);
+    free(path);
+    free(key);
+    path = put("north.yaml", "silo: north\ndata: x\nlimits: {}\n");
+    assert_int_equal(cv_silo_load(path, &silo, &err), 0);
+    assert_int_equal(silo->limits.given, 1);
+    assert_true(silo->limits.epsilon == 0 && silo->limits.delta == 0);
+    cv_silo_destroy(&silo);
+    free(path);
 }
 
 /* Named from within its folder, or from beside it, the paths are the same. */
@@ -124,8 +172,33 @@ static void test_refused(void **state)
         {"silo: north\ndata: x\nthreads: '2'\n", 3, "quotes"},
         {"silo: north\ndata: x\nthread: 2\n", 3,
          "unknown key 'thread'; did you mean 'threads'?"},
-        {"silo: north\ndata: x\nkey: secret.json\n", 3,
-         "unknown key 'key'; the keys here are silo, data, state, threads"},
+        {"silo: north\ndata: x\npayee: secret\n", 3,
+         "unknown key 'payee'; the keys here are silo, data, state, threads, "
+         "key, password_file, trusted, limits"},
+        {"silo: north\ndata: x\nkey: ~/secret.json\n", 3,
+         "key: expected a path"},
+        {"silo: north\ndata: x\nkey: k\npassword_file: ''\n", 4,
+         "password_file: expected a path"},
+        {"silo: north\ndata: x\npassword_file: secret\n", 3,
+         "password_file: used only with key"},
+        {"silo: north\ndata: x\ntrusted: []\n", 3,
+         "trusted: expected a list of public keys, each 0x02 or 0x03"},
+        {"silo: north\ndata: x\ntrusted: " KEY("b") "\n", 3,
+         "trusted: expected a list"},
+        {"silo: north\ndata: x\ntrusted:\n- " KEY("b") "\n- secret\n", 5,
+         "found 'secret'"},
+        {"silo: north\ndata: x\ntrusted: [" KEY("") "]\n", 3, "trusted"},
+        {"silo: north\ndata: x\ntrusted: [" KEY("g") "]\n", 3, "trusted"},
+        {"silo: north\ndata: x\ntrusted:\n- " KEY("b") "\n- " KEY("B") "\n", 5,
+         "trusted: expected each only once"},
+        {"silo: north\ndata: x\nlimits: 3\n", 3,
+         "limits: expected 'key: value' lines below it; found '3'"},
+        {"silo: north\ndata: x\nlimits: {epsilon: 0}\n", 3,
+         "limits.epsilon: expected a number > 0; found '0'"},
+        {"silo: north\ndata: x\nlimits: {delta: 1}\n", 3,
+         "limits.delta: expected a number > 0 and < 1"},
+        {"silo: north\ndata: x\nlimits: {min_silos: -1}\n", 3,
+         "limits.min_silos: expected a whole number from 0 to 1000000"},
         {"silo: north\ndata: x\ndata: secret\n", 3, "'data' is given twice"},
         {"silo: north\ndata: x\nsecret\n", 4, "expected ':'"},
         {"- silo: north\n", 1, "expected 'key: value' lines"},
@@ -217,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_identity, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_relative, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),

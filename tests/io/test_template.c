@@ -70,6 +70,54 @@ static void test_job_template(void **state)
     cv_job_destroy(&all);
 }
 
+/* The example that begins so in a template; malloc'd. */
+static char *example(const char *text, const char *begins)
+{
+    char *mark = cv_asprintf("\n# e.g. %s", begins);
+    const char *at = strstr(text, mark);
+    assert_non_null(at);
+    at += strlen("\n# e.g. ");
+    assert_null(strstr(at, mark));
+    char *out = cv_asprintf("%.*s", (int)strcspn(at, "\n"), at);
+    free(mark);
+    return out;
+}
+
+/* Masks and privacy are examples, for they need more of the job. */
+static void test_private_examples(void **state)
+{
+    (void)state;
+    static const char *const privacy[] = {NULL, "privacy: {epsilon",
+                                          "privacy: {unit: silo"};
+    char *masks = example(cv_template_job, "secure_aggregation:");
+    char *levels = example(cv_template_job, "target_levels:");
+    for (int i = 0; i < 3; i++) {
+        char *section =
+            i ? example(cv_template_job, privacy[i]) : cv_strdup("");
+        char *text = cv_asprintf(
+            "covey: 1\nname: e\nsilos: {count: 3}\nsimulate: {source: x}\n"
+            "data:\n  %s\nmodel: {kind: logistic}\n"
+            "training: {rounds: 1, weights: equal, local: {steps: 100}}\n"
+            "%s\n%s\n",
+            levels, i ? "secure_aggregation: {}" : masks, section);
+        cv_job *job = NULL;
+        cv_err err = {0};
+        int rc = cv_job_parse(text, "job.yaml", &job, &err);
+        if (rc)
+            print_message("%s\n%d: %s\n", text, err.line, err.text);
+        assert_int_equal(rc, 0);
+        assert_int_equal(job->secure_aggregation.enabled, 1);
+        assert_int_equal(job->privacy.enabled, i > 0);
+        assert_int_equal(job->privacy.unit == CV_UNIT_SILO, i == 2);
+        assert_int_equal(job->privacy.adaptive.enabled, i == 2);
+        cv_job_destroy(&job);
+        free(section);
+        free(text);
+    }
+    free(masks);
+    free(levels);
+}
+
 static void test_silo_template(void **state)
 {
     (void)state;
@@ -77,10 +125,17 @@ static void test_silo_template(void **state)
     assert_non_null(mkdtemp(dir));
     char *path = cv_fs_join(dir, "silo.yaml");
     int options;
-    char *texts[] = {cv_strdup(cv_template_silo),
-                     with_options(cv_template_silo, &options)};
+    char *key = example(cv_template_silo, "key:");
+    char *pass = example(cv_template_silo, "password_file:");
+    char *limits = example(cv_template_silo, "limits:");
+    char *texts[] = {
+        cv_strdup(cv_template_silo), with_options(cv_template_silo, &options),
+        cv_asprintf("%s%s\n%s\n%s\n", cv_template_silo, key, pass, limits)};
+    free(key);
+    free(pass);
+    free(limits);
     assert_int_equal(options, 1);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         cv_silo *silo = NULL;
         cv_err err = {0};
         assert_int_equal(
@@ -88,6 +143,7 @@ static void test_silo_template(void **state)
         assert_int_equal(cv_silo_load(path, &silo, &err), 0);
         assert_string_equal(silo->silo, "north");
         assert_int_equal(silo->threads, 1);
+        assert_int_equal(silo->limits.given, i == 2);
         cv_silo_destroy(&silo);
         free(texts[i]);
     }
@@ -124,7 +180,7 @@ static void damage(damaged *d, cv_stream *r)
         ".5",        "? ",      "---\n",       "...\n",    "\r",
         "%",         "null",    "yes",         "\x1b",     "\xe2\x80\xa8",
         "fedadam",   "mlp",     "hidden: [3]", "count: 7", "simulate:",
-        "features:", "server:", "<<: "};
+        "features:", "server:", "privacy:",    "record",   "<<: "};
     size_t at = d->n ? cv_stream_below(r, d->n) : 0, from;
     char piece[64];
     switch (cv_stream_below(r, 5)) {
@@ -184,14 +240,21 @@ static void test_damaged(void **state)
         "training: {rounds: 3, strategy: fedadam, server: {beta2: 0.9}}\n";
     int options, accepted = 0, tried = 0;
     char *all = with_options(cv_template_job, &options);
-    const char *const seeds[] = {cv_template_job, all, counted};
+    static const char private[] =
+        "covey: 1\nname: p\nsilos: {count: 12, prefix: s}\n"
+        "simulate: {source: x}\ndata: {target_levels: [u, v]}\n"
+        "model: {kind: softmax, transform: scattering, image: [4, 4]}\n"
+        "training: {rounds: 3, weights: equal, local: {steps: 5}}\n"
+        "secure_aggregation: {collusion: 2, enabled: true}\n"
+        "privacy: {unit: silo, epsilon: 3, adaptive: {rate: 0.1}}\n";
+    const char *const seeds[] = {cv_template_job, all, counted, private};
     cv_stream r = {0};
     cv_stream_open(&r, 1, "damaged jobs", 0, 0);
     damaged d = {.cap = 8000};
     d.s = cv_realloc(NULL, d.cap + 1, 1);
-    for (int i = 0; i < 6000; i++) {
-        d.n = strlen(seeds[i % 3]);
-        memcpy(d.s, seeds[i % 3], d.n);
+    for (int i = 0; i < 8000; i++) {
+        d.n = strlen(seeds[i % 4]);
+        memcpy(d.s, seeds[i % 4], d.n);
         for (uint64_t k = 1 + cv_stream_below(&r, 3); k > 0; k--)
             damage(&d, &r);
         d.s[d.n] = '\0';
@@ -210,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job_template),
+        cmocka_unit_test(test_private_examples),
         cmocka_unit_test(test_silo_template),
         cmocka_unit_test(test_damaged),
     };

@@ -9,6 +9,7 @@
 #include "io/job.h"
 #include "solver/model.h"
 #include "solver/strategy.h"
+#include "solver/transform.h"
 
 static void same(const char *path, const char *const *want, size_t n_want)
 {
@@ -31,6 +32,8 @@ static void job_and_solver_know_the_same_words(void **state)
     same("model.kind", w, n);
     w = cv_model_activations(&n);
     same("model.activation", w, n);
+    w = cv_transform_names(&n);
+    same("model.transform", w, n);
     w = cv_strategy_names(&n);
     same("training.strategy", w, n);
 }

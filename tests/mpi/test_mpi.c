@@ -14,6 +14,7 @@
 #include "core/rand.h"
 #include "mpi/agree.h"
 #include "mpi/fed.h"
+#include "mpi/messages.h"
 #include "mpi/reduce.h"
 
 static int g_rank, g_size;
@@ -107,6 +108,39 @@ static void the_world_is_split_as_assigned(void **state)
         assert_int_equal(hosted, n);
         cv_fed_destroy_all(&fed);
     }
+}
+
+static void messages_reach_every_leader(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 6; n++) {
+        cv_fed fed;
+        cv_err e;
+        uint8_t mine[6][3], all[6][3];
+        assert_int_equal(
+            cv_fed_create_all(&fed, MPI_COMM_WORLD, n, NULL, -1, NULL, &e), 0);
+        for (int s = 0; s < fed.n_hosted; s++)
+            for (int k = 0; k < 3; k++)
+                mine[s][k] = (uint8_t)(10 * (fed.first + s) + k);
+        if (cv_fed_is_leader(&fed)) {
+            cv_gather_messages_all(&fed, all, mine, 3);
+            for (int i = 0; i < n; i++)
+                for (int k = 0; k < 3; k++)
+                    assert_int_equal(all[i][k], 10 * i + k);
+        }
+        cv_fed_destroy_all(&fed);
+    }
+    /* Claimed the other way round: by number of the silo, not of the rank. */
+    cv_fed fed;
+    cv_err e;
+    int claim = g_size - 1 - g_rank, all[8];
+    assert_int_equal(
+        cv_fed_create_all(&fed, MPI_COMM_WORLD, g_size, NULL, claim, NULL, &e),
+        0);
+    cv_gather_messages_all(&fed, all, &claim, sizeof claim);
+    for (int i = 0; i < g_size; i++)
+        assert_int_equal(all[i], i);
+    cv_fed_destroy_all(&fed);
 }
 
 static void the_lowest_failing_rank_is_heard(void **state)
@@ -251,6 +285,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(wishes_come_first),
         cmocka_unit_test(claims_are_all_or_none),
         cmocka_unit_test(the_world_is_split_as_assigned),
+        cmocka_unit_test(messages_reach_every_leader),
         cmocka_unit_test(the_lowest_failing_rank_is_heard),
         cmocka_unit_test(a_digest_that_differs_is_found),
         cmocka_unit_test(texts_of_any_length_travel),

@@ -1,0 +1,339 @@
+/* The record of a round: what its members saw, linked to the record before it,
+ * and signed by every silo once the checkpoint that goes with it is durable
+ * (PROTOCOL, "One attempt of a round", step 8). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+#include "core/fs.h"
+#include "core/mem.h"
+#include "core/tagged.h"
+#include "jobs/budget.h"
+#include "jobs/round.h"
+#include "jobs/secure.h"
+#include "jobs/site.h"
+#include "mpi/agree.h"
+#include "mpi/messages.h"
+
+/* Digest of all that the ledger holds. */
+static void ledger_digest(const cv_run *run, uint8_t out[32])
+{
+    size_t n = 0;
+    const cv_segment *s = run->job->privacy.enabled
+                              ? cv_accountant_segments(run->budget->spent, &n)
+                              : NULL;
+    uint8_t(*word)[7][8] = cv_calloc(n, sizeof *word);
+    for (size_t i = 0; i < n; i++) {
+        const double v[4] = {s[i].noise_multiplier, s[i].sampling,
+                             s[i].integers.sensitivity, s[i].integers.sampler};
+        for (int k = 0; k < 4; k++) {
+            uint64_t bits;
+            memcpy(&bits, &v[k], sizeof bits);
+            cv_put_le64(word[i][k], bits);
+        }
+        cv_put_le64(word[i][4], (uint64_t)s[i].steps);
+        cv_put_le64(word[i][5], (uint64_t)s[i].integers.shares);
+        cv_put_le64(word[i][6], (uint64_t)s[i].integers.dimension);
+    }
+    cv_part part[] = {{word, n * sizeof *word}};
+    cv_tagged_hash(out, "covey ledger v1", part, 1);
+    free(word);
+}
+
+void cv_record_round(cv_run *run, const cv_attempt *at)
+{
+    cv_secure *sec = run->secure;
+    uint8_t round[8], attempt[8], ledger[32];
+    cv_put_le64(round, (uint64_t)at->round);
+    cv_put_le64(attempt, (uint64_t)at->attempt);
+    ledger_digest(run, ledger);
+    cv_part part[] = {
+        {run->run_id, 32},    {run->job->digest, 32}, {round, 8},
+        {attempt, 8},         {sec->head, 32},        {at->roster, 32},
+        {at->transcript, 32}, {sec->model, 32},       {ledger, 32}};
+    cv_tagged_hash(sec->head, "covey record v1", part, 9);
+    sec->attempt = at->attempt;
+}
+
+/* ---- signing ------------------------------------------------------------------
+ */
+
+typedef struct {
+    uint8_t supersedes[32], sig[CV_SIG_BYTES];
+} record_msg;
+
+static void signing_digest(const cv_run *run, uint8_t out[32],
+                           const uint8_t supersedes[32])
+{
+    uint8_t round[8];
+    cv_put_le64(round, (uint64_t)run->round);
+    cv_part part[] = {{run->run_id, 32},
+                      {round, 8},
+                      {run->secure->head, 32},
+                      {supersedes, 32}};
+    cv_tagged_hash(out, "covey record signature v1", part, 4);
+}
+
+/* What the silo signed last of this very round, or NULL. */
+static const cv_journal_entry *signed_before(const cv_run *run,
+                                             const cv_journal *j)
+{
+    size_t n;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    while (n-- > 0)
+        if (e[n].kind == CV_JOURNAL_SIGNED && e[n].round == run->round &&
+            memcmp(e[n].run_id, run->run_id, 32) == 0)
+            return &e[n];
+    return NULL;
+}
+
+/* A silo signs one record of a round. A later attempt may replace it as long as
+ * no child of it was signed, and says what it replaces. */
+static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
+                        const char *name, uint8_t supersedes[32], cv_err *err)
+{
+    const cv_journal_entry *last = cv_journal_last_signed(j, run->run_id);
+    const cv_journal_entry *before = signed_before(run, j);
+    cv_journal_entry e = {.kind = CV_JOURNAL_SIGNED,
+                          .round = run->round,
+                          .attempt = run->secure->attempt,
+                          .draw = run->secure->attempt};
+    if (before && memcmp(before->head, run->secure->head, 32) == 0) {
+        memcpy(supersedes, before->supersedes, 32);
+        return 0; /* the same signature again */
+    }
+    /* A record that was superseded is not signed again either. */
+    if (last && (last->round > run->round ||
+                 (before && before->attempt >= run->secure->attempt)))
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "silo %s has signed round %lld of this run already "
+                          "and does not sign round %lld anew; the run folder "
+                          "was put back to an older state: restore the newest "
+                          "checkpoint, or begin a new run",
+                          name, (long long)last->round, (long long)run->round);
+    if (before)
+        memcpy(supersedes, before->head, 32);
+    memcpy(e.run_id, run->run_id, 32);
+    memcpy(e.job_digest, run->job->digest, 32);
+    memcpy(e.data, p->data, 32);
+    memcpy(e.place, p->place, 32);
+    memcpy(e.model, run->secure->model, 32);
+    memcpy(e.head, run->secure->head, 32);
+    memcpy(e.supersedes, supersedes, 32);
+    return cv_journal_append(j, &e, err);
+}
+
+static int sign_hosted(cv_run *run, record_msg *mine, cv_err *err)
+{
+    cv_secure *sec = run->secure;
+    int rc = 0, simulated = run->job->simulate.enabled;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
+        const cv_hosted *h = &run->hosted[s];
+        cv_journal *j =
+            simulated ? s == 0 ? sec->journal : NULL : sec->party[s].journal;
+        uint8_t digest[32];
+        cv_sig sig;
+        if (j) {
+            rc = note_signing(run, j, &sec->party[s], h->name,
+                              mine[s].supersedes, err);
+            if (rc && rc != CV_ERR_VERIFY)
+                cv_site_error(run, h, err);
+        }
+        signing_digest(run, digest, mine[s].supersedes);
+        cv_seckey_sign(sec->party[s].key, &sig, digest);
+        memcpy(mine[s].sig, sig.b, sizeof sig.b);
+    }
+    return rc;
+}
+
+static int verify_all(const cv_run *run, const record_msg *all, cv_err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < run->fed.n_silos && !rc; i++) {
+        uint8_t digest[32];
+        cv_sig sig;
+        signing_digest(run, digest, all[i].supersedes);
+        memcpy(sig.b, all[i].sig, sizeof sig.b);
+        rc = cv_sig_verify(&sig, &run->secure->identity[i], digest, err);
+        if (rc)
+            cv_err_prefix(err,
+                          "round %lld: silo %s has not signed the record that "
+                          "this rank computed",
+                          (long long)run->round, run->job->silos[i].name);
+    }
+    return rc;
+}
+
+/* RUN/records.log: a line a silo and round, for whoever checks the run later.
+ * Lines of rounds that were lost stay; a later line names what it replaces. */
+static int keep_signatures(const cv_run *run, const record_msg *all,
+                           cv_err *err)
+{
+    char *path = cv_fs_join(run->dir, "records.log");
+    char head[65], old[65], sig[2 * CV_SIG_BYTES + 1];
+    cv_buf b = {0};
+    int rc = 0;
+    cv_hex(head, run->secure->head, 32);
+    for (int i = 0; i < run->fed.n_silos; i++) {
+        static const uint8_t none[32];
+        cv_hex(old, all[i].supersedes, 32);
+        cv_hex(sig, all[i].sig, CV_SIG_BYTES);
+        cv_buf_printf(&b,
+                      "round=%lld attempt=%lld record=%s supersedes=%s silo=%s "
+                      "signature=%s\n",
+                      (long long)run->round, (long long)run->secure->attempt,
+                      head, memcmp(all[i].supersedes, none, 32) ? old : "-",
+                      run->job->silos[i].name, sig);
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len || fsync(fd) != 0)
+        rc = cv_err_set(err, CV_ERR_ENV, path, 0,
+                        "cannot keep the signatures of round %lld: %s",
+                        (long long)run->round, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    cv_buf_free(&b);
+    free(path);
+    return rc;
+}
+
+int cv_sign_record_all(cv_run *run, cv_err *err)
+{
+    int rc = 0;
+    if (!run->secure || !run->secure->masks || run->round == 0)
+        return 0;
+    if (cv_fed_is_leader(&run->fed)) {
+        record_msg *mine = CV_NEW(run->fed.n_hosted, record_msg);
+        record_msg *all = CV_NEW(run->fed.n_silos, record_msg);
+        rc = cv_agree_all(run->fed.leaders, sign_hosted(run, mine, err), err);
+        if (!rc) {
+            cv_gather_messages_all(&run->fed, all, mine, sizeof *mine);
+            rc = verify_all(run, all, err);
+        }
+        if (!rc && run->fed.rank == 0)
+            rc = keep_signatures(run, all, err);
+        free(mine);
+        free(all);
+    }
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
+/* ---- going on -------------------------------------------------------------------
+ */
+
+/* The newest round that a silo's journal must know: the last one that it took
+ * part in, as far as others can tell. */
+static int64_t must_know(const cv_run *run, int silo)
+{
+    cv_run past = *run;
+    if (run->job->simulate.enabled) /* one journal for all */
+        return run->round;
+    if (!run->job->privacy.enabled) /* who was drawn may have stayed out */
+        return run->status[silo] == CV_SILO_READY ? run->round
+                                                  : run->taken[silo] > 0;
+    uint8_t *drawn = CV_NEW(run->fed.n_silos, uint8_t);
+    while (past.round > 0) {
+        past.round--; /* a round is drawn from the number of those before */
+        memset(drawn, 0, (size_t)run->fed.n_silos);
+        cv_round_draw(&past, drawn);
+        if (drawn[silo]) {
+            past.round++;
+            break;
+        }
+    }
+    free(drawn);
+    return past.round;
+}
+
+/* The newest round that the journal knows of the run; -1 if none. Preparations
+ * are round 0, and are done again after a restart: the last entry need not be
+ * of the newest round. */
+static int64_t newest_round(const cv_journal *j, const uint8_t run_id[32])
+{
+    size_t n;
+    int64_t newest = -1;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    for (size_t i = 0; i < n; i++)
+        if (e[i].round > newest && memcmp(e[i].run_id, run_id, 32) == 0)
+            newest = e[i].round;
+    return newest;
+}
+
+static int refuse_journal(const cv_hosted *h, const char *what, cv_err *err)
+{
+    return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                      "silo %s: its journal %s; what it has spent is not "
+                      "known any more. Restore the newest journal, or "
+                      "begin a new run in another folder (--out)",
+                      h->name, what);
+}
+
+/* The journal must know the run at least as far as the checkpoint does, and must
+ * not have signed beyond what this checkpoint lets it do again. */
+static int check_journal(const cv_run *run, const cv_hosted *h,
+                         const cv_journal *j, cv_err *err)
+{
+    const cv_journal_entry *done = cv_journal_last_signed(j, run->run_id);
+    int64_t need = must_know(run, h->index);
+    int64_t newest = newest_round(j, run->run_id);
+    if (need > 0 && newest < need)
+        return refuse_journal(h,
+                              newest < 0 ? "does not know this run"
+                                         : "is older than the checkpoint",
+                              err);
+    if (done && done->round > run->round + 1)
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "silo %s has signed round %lld of this run; the "
+                          "checkpoint is of round %lld. The run folder was put "
+                          "back to an older state: restore the newest "
+                          "checkpoint, or begin a new run",
+                          h->name, (long long)done->round,
+                          (long long)run->round);
+    return 0;
+}
+
+/* Sums over other data than before would show what has changed; and pooled
+ * means are summed before the checkpoint is read, so a journal that has been
+ * lost is missed here where every silo has entries. */
+int cv_secure_same_data_all(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    int rc = 0, everyone = job->training.participation >= 1.0 ||
+                           job->data.standardize == CV_STANDARDIZE_POOLED ||
+                           job->data.missing == CV_MISSING_MEAN;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
+        const cv_party *p = &run->secure->party[s];
+        const cv_hosted *h = &run->hosted[s];
+        const cv_journal_entry *last =
+            p->journal ? cv_journal_last(p->journal, run->run_id, 0) : NULL;
+        if (p->journal && !last && everyone)
+            rc = refuse_journal(h, "does not know this run", err);
+        if (last && memcmp(last->data, p->data, 32) != 0)
+            rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                            "silo %s: its data have changed since this run "
+                            "began; put the old data back, or begin a new run "
+                            "in another folder (--out)",
+                            h->name);
+    }
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
+int cv_secure_resume_all(cv_run *run, cv_err *err)
+{
+    cv_secure *sec = run->secure;
+    int rc = 0;
+    if (!sec || !sec->masks || run->round == 0)
+        return 0;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
+        const cv_journal *j = sec->party[s].journal;
+        if (run->job->simulate.enabled)
+            j = s == 0 ? sec->journal : NULL;
+        if (j)
+            rc = check_journal(run, &run->hosted[s], j, err);
+    }
+    return cv_agree_all(run->fed.world, rc, err);
+}

@@ -1,0 +1,355 @@
+/* What the hosted silos need for masked sums: their identity keys, the secret
+ * that their noise comes from, and the journal that remembers what was spent. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain/keystore.h"
+#include "core/bytes.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/hkdf.h"
+#include "core/mem.h"
+#include "core/secret.h"
+#include "core/tagged.h"
+#include "jobs/secure.h"
+#include "jobs/site.h"
+#include "mpi/agree.h"
+#include "mpi/messages.h"
+#include "mpi/reduce.h"
+#include "privacy/quantise.h"
+
+/* ---- secrets ---------------------------------------------------------------
+ */
+
+/* 32 random bytes in a file of mode 0600, made once. */
+static int load_secret(const char *path, uint8_t *secret, cv_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    int rc = 0;
+    if (!cv_fs_exists(path)) {
+        cv_entropy(secret, 32);
+        rc = cv_fs_write_new(path, secret, 32, 0600, err);
+        if (rc && !cv_fs_exists(path)) /* else another process was faster */
+            return rc;
+    }
+    rc = cv_fs_read(path, 64, &text, &n, err);
+    if (!rc && n != 32)
+        rc = cv_err_set(err, CV_ERR_VERIFY, path, 0,
+                        "expected 32 secret bytes, found %zu; restore the file "
+                        "from a backup: without it no run of this silo can be "
+                        "continued",
+                        n);
+    if (!rc)
+        memcpy(secret, text, 32);
+    if (text)
+        cv_wipe(text, n);
+    free(text);
+    return rc;
+}
+
+/* From one secret the keys of all uses: HKDF-extract, so that what is expanded
+ * later needs no salt. */
+static void extract(uint8_t *secret)
+{
+    static const char salt[] = "covey silo secret v1";
+    cv_hkdf_extract(secret, secret, 32, salt, sizeof salt - 1);
+}
+
+/* ---- a silo with a site of its own ----------------------------------------- */
+
+static int check_own_key(const cv_run *run, const cv_hosted *h,
+                         const cv_party *p, cv_err *err)
+{
+    cv_pubkey self;
+    cv_seckey_pubkey(p->key, &self);
+    if (cv_pubkey_same(&self, &run->secure->identity[h->index]))
+        return 0;
+    return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                      "silo %s: its key file holds another key than the job "
+                      "lists (silos: public_key); use the key that belongs to "
+                      "the job, or have the job changed",
+                      h->name);
+}
+
+static int unlock_key(const cv_hosted *h, cv_party *p, cv_err *err)
+{
+    const cv_silo *site = h->site;
+    cv_keystore *ks = NULL;
+    cv_passphrase pass = {0};
+    if (!site->key || !site->password_file)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "secure_aggregation needs `%s` in silo.yaml (make a "
+                          "key with `covey keys new`)",
+                          site->key ? "password_file" : "key");
+    int rc = cv_keystore_load(site->key, &ks, err);
+    if (!rc)
+        rc = cv_passphrase_read(site->password_file, &pass, err);
+    if (!rc)
+        rc = cv_keystore_unlock(ks, &pass, &p->key, err);
+    cv_passphrase_wipe(&pass);
+    cv_keystore_destroy(&ks);
+    return rc;
+}
+
+/* Which content, and which file: budgets are kept by both. */
+static int identify_data(const char *path, cv_party *p, cv_err *err)
+{
+    char real[PATH_MAX];
+    cv_sha256 *h = cv_sha256_create();
+    int rc = cv_fs_fingerprint(path, h, err);
+    cv_sha256_end(h, p->data);
+    cv_sha256_destroy(&h);
+    const char *name = realpath(path, real) ? real : path;
+    cv_part part[] = {{name, strlen(name)}};
+    cv_tagged_hash(p->place, "covey data place v1", part, 1);
+    return rc;
+}
+
+static int open_party(cv_run *run, cv_hosted *h, cv_party *p, cv_err *err)
+{
+    char *secret = cv_asprintf("%s/silo-%s.secret", h->state_dir, h->name);
+    char *journal = cv_asprintf("%s/silo-%s.journal", h->state_dir, h->name);
+    p->secret = cv_secret_alloc(32);
+    int rc = unlock_key(h, p, err);
+    if (!rc)
+        rc = load_secret(secret, p->secret, err);
+    if (!rc)
+        rc = identify_data(h->site->data, p, err);
+    if (!rc)
+        rc = cv_journal_open(journal, &p->journal, err);
+    if (rc)
+        cv_site_error(run, h, err);
+    else
+        rc = check_own_key(run, h, p, err);
+    extract(p->secret);
+    free(secret);
+    free(journal);
+    return rc;
+}
+
+/* ---- whom a site trusts -----------------------------------------------------
+ */
+
+static int is_trusted(const cv_silo *site, const cv_pubkey *key)
+{
+    char text[CV_PUBKEY_TEXT];
+    cv_pubkey_text(text, key);
+    for (int i = 0; i < site->n_trusted; i++)
+        if (strcmp(site->trusted[i], text) == 0)
+            return 1;
+    return 0;
+}
+
+/* Keys that the site has not pinned count as colluding, and so do all silos of
+ * their operators. */
+static int check_trust(const cv_run *run, const cv_hosted *h, cv_err *err)
+{
+    const cv_secure *sec = run->secure;
+    int n = run->fed.n_silos, strangers = 0;
+    uint8_t *counted = CV_NEW(n, uint8_t);
+    char who[300] = "";
+    for (int i = 0; i < n; i++) {
+        if (i == h->index || is_trusted(h->site, &sec->identity[i]))
+            continue;
+        size_t at = strlen(who);
+        snprintf(who + at, sizeof who - at, "%s%s", at ? ", " : "",
+                 run->job->silos[i].name);
+        strangers += !counted[sec->operator_of[i]];
+        counted[sec->operator_of[i]] = 1;
+    }
+    free(counted);
+    if (strangers <= sec->collusion)
+        return 0;
+    return cv_err_set(
+        err, CV_ERR_PRIVACY, NULL, 0,
+        "silo %s: the keys of %.240s are not among `trusted` in "
+        "its silo.yaml, so they count as colluding: %d operators, "
+        "where the job allows for %d (secure_aggregation.collusion"
+        "); the site has to pin the keys of partners it knows",
+        h->name, who, strangers, sec->collusion);
+}
+
+static int check_min_silos(const cv_run *run, const cv_hosted *h, cv_err *err)
+{
+    int want = h->site->limits.min_silos;
+    if (run->job->training.min_silos >= want)
+        return 0;
+    return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                      "silo %s: its silo.yaml takes part in sums of %d silos "
+                      "and more only (limits.min_silos); the job allows sums "
+                      "of %d (training.min_silos)",
+                      h->name, want, run->job->training.min_silos);
+}
+
+static int open_sites(cv_run *run, cv_err *err)
+{
+    cv_secure *sec = run->secure;
+    int rc = 0;
+    for (int i = 0; i < run->fed.n_silos && !rc; i++) {
+        rc = cv_pubkey_parse(&sec->identity[i], run->job->silos[i].public_key,
+                             err);
+        if (rc)
+            cv_err_prefix(err, "public_key of silo %s",
+                          run->job->silos[i].name);
+    }
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
+        cv_hosted *h = &run->hosted[s];
+        if (!cv_fed_is_leader(&run->fed))
+            break;
+        rc = open_party(run, h, &sec->party[s], err);
+        if (!rc)
+            rc = check_trust(run, h, err);
+        if (!rc)
+            rc = check_min_silos(run, h, err);
+    }
+    return rc;
+}
+
+/* ---- simulated silos ---------------------------------------------------------
+ */
+
+/* One secret in the run folder stands for those of all sites, so that any rank
+ * can host any silo. */
+static int simulate_party(cv_run *run, const cv_hosted *h,
+                          const uint8_t *master, cv_party *p, cv_err *err)
+{
+    uint8_t *bytes = cv_secret_alloc(32), info[32];
+    p->secret = cv_secret_alloc(32);
+    cv_part part[] = {{h->name, strlen(h->name)}};
+    cv_tagged_hash(info, "covey simulated identity v1", part, 1);
+    cv_hkdf_expand(bytes, 32, master, info, 32);
+    cv_tagged_hash(info, "covey simulated secret v1", part, 1);
+    cv_hkdf_expand(p->secret, 32, master, info, 32);
+    (void)run;
+    int rc = cv_seckey_from_bytes(bytes, &p->key, err);
+    cv_secret_free(bytes);
+    return rc;
+}
+
+static int open_simulated_journal(cv_run *run, cv_err *err)
+{
+    char *path = cv_asprintf("%s/state/simulated.journal", run->dir);
+    int rc = cv_journal_open(path, &run->secure->journal, err);
+    free(path);
+    return rc;
+}
+
+static int open_simulated_all(cv_run *run, cv_err *err)
+{
+    cv_secure *sec = run->secure;
+    uint8_t *master = cv_secret_alloc(32);
+    char *dir = cv_asprintf("%s/state", run->dir);
+    char *path = cv_fs_join(dir, "simulated.secret");
+    int rc = 0;
+    if (run->fed.rank == 0) {
+        rc = cv_fs_mkdir(dir, 0700, err);
+        if (!rc)
+            rc = load_secret(path, master, err);
+        if (!rc)
+            rc = open_simulated_journal(run, err);
+    }
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc && cv_fed_is_leader(&run->fed)) {
+        rc = load_secret(path, master, err);
+        extract(master);
+        for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
+            cv_hosted *h = &run->hosted[s];
+            rc = simulate_party(run, h, master, &sec->party[s], err);
+            if (!rc)
+                cv_seckey_pubkey(sec->party[s].key, &sec->identity[h->index]);
+        }
+    }
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc && cv_fed_is_leader(&run->fed)) {
+        cv_pubkey *mine = CV_NEW(run->fed.n_hosted, cv_pubkey);
+        for (int s = 0; s < run->fed.n_hosted; s++)
+            mine[s] = sec->identity[run->fed.first + s];
+        cv_gather_messages_all(&run->fed, sec->identity, mine, sizeof *mine);
+        free(mine);
+    }
+    cv_secret_free(master);
+    free(dir);
+    free(path);
+    return rc;
+}
+
+/* ---- all of it --------------------------------------------------------------
+ */
+
+static void note_operators(cv_run *run)
+{
+    const cv_fed *fed = &run->fed;
+    for (int r = 0; r < fed->n_leaders; r++)
+        for (int s = 0; s < fed->lead_hosted[r]; s++) {
+            int i = fed->lead_first[r] + s;
+            run->secure->operator_of[i] = run->job->simulate.enabled ? i : r;
+        }
+}
+
+int cv_secure_open_all(cv_run *run, cv_err *err)
+{
+    const cv_job *job = run->job;
+    int n = run->fed.n_silos;
+    if (!job->secure_aggregation.given)
+        return 0;
+    cv_secure *sec = run->secure = CV_NEW(1, cv_secure);
+    sec->masks = job->secure_aggregation.enabled;
+    sec->collusion = job->secure_aggregation.collusion;
+    sec->wide =
+        n > CV_NARROW_MAX_SILOS ||
+        (!job->privacy.enabled && job->training.weights == CV_WEIGHTS_ROWS);
+    sec->identity = CV_NEW(n, cv_pubkey);
+    sec->operator_of = CV_NEW(n, int);
+    sec->party = CV_NEW(run->fed.n_hosted, cv_party);
+    note_operators(run);
+    if (!sec->masks)
+        return 0;
+    if (job->simulate.enabled)
+        return open_simulated_all(run, err);
+    int rc = open_sites(run, err);
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
+void cv_secure_close(cv_run *run)
+{
+    cv_secure *sec = run->secure;
+    if (!sec)
+        return;
+    for (int s = 0; s < run->fed.n_hosted; s++) {
+        cv_seckey_destroy(&sec->party[s].key);
+        cv_secret_free(sec->party[s].secret);
+        cv_journal_close(&sec->party[s].journal);
+    }
+    cv_journal_close(&sec->journal);
+    for (int s = 0; sec->y && s < run->fed.n_hosted; s++)
+        free(sec->y[s]);
+    free(sec->y);
+    free(sec->sum);
+    free(sec->party);
+    free(sec->identity);
+    free(sec->operator_of);
+    CV_FREE(run->secure);
+}
+
+void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
+                    const char *use, const cv_attempt *at, double sigma)
+{
+    uint8_t info[32], round[8], draw[8], noise[8];
+    uint64_t bits;
+    memcpy(&bits, &sigma, sizeof bits);
+    cv_put_le64(noise, bits);
+    cv_put_le64(round, (uint64_t)at->round);
+    cv_put_le64(draw, (uint64_t)at->draw);
+    const char *name = run->hosted[hosted].name;
+    cv_part part[] = {{use, strlen(use)},    {name, strlen(name)},
+                      {run->run_id, 32},     {run->job->digest, 32},
+                      {round, sizeof round}, {draw, sizeof draw},
+                      {at->members, 32},     {noise, sizeof noise}};
+    cv_tagged_hash(info, "covey private randomness v1", part,
+                   sizeof part / sizeof *part);
+    cv_hkdf_expand(key, 32, run->secure->party[hosted].secret, info,
+                   sizeof info);
+}
