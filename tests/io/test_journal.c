@@ -12,6 +12,7 @@
 #include "core/bytes.h"
 #include "core/hash.h"
 #include "core/log.h"
+#include "io/journal_parts.h"
 #include "tests/io/journal_fixture.h"
 
 #define MANY  ((int64_t)1 << 53)
@@ -412,6 +413,9 @@ static void hostile_lines_are_refused(void **state)
              {"round=1", "round=9007199254740993"},
              {"round=1", "round=99999999999999999999999"},
              {"round=1", "round=1.0"},
+             {"round=1",
+              "round=1000000000000000000000000000000000000000000000000000000000"
+              "00000000000000000000000000000000000000000000000000000000000000"},
              {" round=1", ""},
              {"round=1", "round=1 round=1"},
              {"draw=2", "draw=3"},
@@ -483,12 +487,31 @@ static void other_files_are_refused(void **state)
                    0);
     assert_non_null(strstr(said, "version 1"));
     free(big);
-    /* More than may be read: a file of holes. */
-    make(1);
-    assert_int_equal(truncate(file, ((off_t)1 << 30) + 1), 0);
+}
+
+static void its_size_has_a_limit(void **state)
+{
+    (void)state;
     cv_journal *j = NULL;
+    cv_journal_entry e = entry_of(1);
+    size_t size;
+    make(1);
+    free(content(&size));
+    /* A file of holes. */
+    assert_int_equal(truncate(file, CV_JOURNAL_BYTES + 1), 0);
     assert_int_equal(cv_journal_open(file, &j, &err), CV_ERR_VERIFY);
     assert_null(j);
+    assert_non_null(strstr(err.text, "at most 1073741824 bytes"));
+    assert_int_equal(truncate(file, (off_t)size), 0);
+    /* As if it were full: nothing is added that could not be read. */
+    OK(cv_journal_open(file, &j, &err));
+    j->size = CV_JOURNAL_BYTES - 100;
+    assert_int_equal(cv_journal_append(j, &e, &err), CV_ERR_ENV);
+    assert_non_null(strstr(err.text, "is full"));
+    j->size = (int64_t)size;
+    OK(cv_journal_append(j, &e, &err));
+    assert_true(holds(j, 2));
+    cv_journal_close(&j);
 }
 
 /* ---- who has it ----------------------------------------------------------- */
@@ -733,6 +756,39 @@ static void only_a_file_will_do(void **state)
     free(other);
 }
 
+/* The first line is one line of plain text whatever the file is called. */
+static void any_name_will_do(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *says;
+    } c[] = {{"silo-a.b.journal", "silo a.b made"},
+             {"silo-a b\n\xc3\xbc.journal", "silo a_b___ made"},
+             {"ledger", "silo ledger made"},
+             {".journal", "silo .journal made"},
+             {"silo-.journal", "silo .journal made"}};
+    char *here = getcwd(NULL, 0), *text;
+    size_t len;
+    assert_non_null(here);
+    assert_int_equal(chdir(root), 0); /* and relative paths */
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        cv_journal *j = NULL;
+        cv_journal_entry e = entry_of(0);
+        OK(cv_journal_open(c[i].file, &j, &err));
+        OK(cv_journal_append(j, &e, &err));
+        cv_journal_close(&j);
+        OK(cv_journal_open(c[i].file, &j, &err));
+        assert_true(holds(j, 1));
+        cv_journal_close(&j);
+        OK(cv_fs_read(c[i].file, 4096, &text, &len, &err));
+        if (!strstr(text, c[i].says))
+            fail_msg("%s: %s", c[i].file, text);
+        free(text);
+    }
+    assert_int_equal(chdir(here), 0);
+    free(here);
+}
+
 /* ---- looking up ----------------------------------------------------------- */
 
 static void the_last_ones_are_found(void **state)
@@ -805,11 +861,13 @@ int main(void)
         cmocka_unit_test(other_orders_of_lines_are_refused),
         cmocka_unit_test(hostile_lines_are_refused),
         cmocka_unit_test(other_files_are_refused),
+        cmocka_unit_test(its_size_has_a_limit),
         cmocka_unit_test(one_run_at_a_time),
         cmocka_unit_test(makers_do_not_meet),
         cmocka_unit_test(a_file_taken_away_is_noticed),
         cmocka_unit_test(only_the_owner_may_read_it),
         cmocka_unit_test(only_a_file_will_do),
+        cmocka_unit_test(any_name_will_do),
         cmocka_unit_test(the_last_ones_are_found),
         cmocka_unit_test(neither_moving_nor_changing_refills),
     };
