@@ -66,6 +66,7 @@ bench() {
     round) mpirun -n 4 "$build/tests/bench/bench_round" ;;
     noise | transform | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
     private) mpirun -n 4 "$build/tests/bench/bench_private_round" ;;
+    journal) "$build/tests/bench/bench_journal" "$build/bench" ;;
     launch | mnist | memory | saving | quickstart | silos)
         $python "$here/bench_$1.py" ;;
     *) echo "run.sh: no benchmark called '$1'" >&2; return 2 ;;
