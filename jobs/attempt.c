@@ -246,8 +246,10 @@ static int begin_on_leader(cv_joining *j, int64_t round, int32_t *status,
     rc = check_members(run, j->at, err);
     if (!rc)
         rc = follow_last(j, replay, err);
+    /* The same everywhere, unless somebody told some of us something else. */
+    rc = cv_agree_all(run->fed.leaders, rc, err);
     if (rc)
-        return rc; /* from what all have gathered: the same everywhere */
+        return rc;
     cv_roster_digest(j);
     rc = cv_roster_sign(j, err);
     rc = cv_agree_all(run->fed.leaders, rc, err);
@@ -389,7 +391,7 @@ int cv_attempt_spend_all(cv_run *run, const cv_attempt *at,
 int cv_attempt_same_vectors_all(cv_run *run, const cv_attempt *at,
                                 const uint8_t *vectors)
 {
-    int differ = 0, any = 0;
+    int differ = 0;
     int leader = cv_fed_is_leader(&run->fed), simulated;
     simulated = run->job->simulate.enabled;
     uint8_t pooled[32] = {0};
@@ -405,8 +407,8 @@ int cv_attempt_same_vectors_all(cv_run *run, const cv_attempt *at,
         differ |= !e || memcmp(e->vector, simulated ? pooled : vectors + 32 * s,
                                32) != 0;
     }
-    MPI_Allreduce(&differ, &any, 1, MPI_INT, MPI_MAX, run->fed.world);
-    return !any;
+    return !cv_any_all(run->fed.world, differ,
+                       "a noised vector is not the one in the journal");
 }
 
 void cv_attempt_end(cv_attempt *at)

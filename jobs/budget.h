@@ -15,6 +15,8 @@ typedef struct cv_budget {
     double clip;        /* of the next round; L2, parameter units */
     int bits;           /* clip / grid is in (2^(bits-1), 2^bits] */
     int exponent;       /* grid 2^exponent */
+    double update_clip;  /* the same of a silo's masked update: other than clip */
+    int update_exponent; /* where the noise is local */
     double sensitivity; /* of the sum to one unit, L2, grid units */
     double multiplier;  /* noise deviation over sensitivity */
     int64_t steps;      /* sums with noise in a round */

@@ -11,7 +11,6 @@
 #include "core/secret.h"
 #include "core/tagged.h"
 #include "mpi/messages.h"
-#include "privacy/mask_graph.h"
 
 enum { ATTEMPT_MAX = 1 << 30 }; /* a larger one is nobody's honest count */
 
@@ -132,18 +131,28 @@ static int check_own(const cv_joining *j, cv_err *err)
     return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const cv_join_msg *const *x = a, *const *y = b;
+    return memcmp((*x)->ephemeral, (*y)->ephemeral, CV_PUBKEY_BYTES);
+}
+
 /* Keys of two silos that are the same would mask nothing. */
 static int check_twice(const cv_joining *j, cv_err *err)
 {
-    int n = j->run->fed.n_silos;
-    for (int a = 0; a < n && n <= CV_MASK_GRAPH_COMPLETE; a++)
-        for (int b = 0; b < a; b++)
-            if (memcmp(j->all[a].ephemeral, j->all[b].ephemeral,
-                       CV_PUBKEY_BYTES) == 0)
-                return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
-                                  "silos %s and %s sent the same key",
-                                  name_of(j->run, b), name_of(j->run, a));
-    return 0;
+    int n = j->run->fed.n_silos, rc = 0;
+    const cv_join_msg **sorted = CV_NEW(n, const cv_join_msg *);
+    for (int i = 0; i < n; i++)
+        sorted[i] = &j->all[i];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_key);
+    for (int i = 1; i < n && !rc; i++)
+        if (by_key(&sorted[i - 1], &sorted[i]) == 0)
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "silos %s and %s sent the same key",
+                            name_of(j->run, (int)(sorted[i - 1] - j->all)),
+                            name_of(j->run, (int)(sorted[i] - j->all)));
+    free(sorted);
+    return rc;
 }
 
 int cv_join(cv_joining *j, int64_t round, const int32_t *status, cv_err *err)

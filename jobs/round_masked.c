@@ -72,18 +72,23 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
     float *part[CV_MAX_PAYLOAD];
     for (k = 0; k < n_payload; k++)
         part[k] = run->payload[k];
-    if (cv_clip_joint(&norm, part, (size_t)n_payload, run->n, b->clip, NULL))
+    /* FedNova's a may be below 1: what is clipped is what is sent. */
+    for (size_t i = 0; scale != 1.0 && i < run->n; i++)
+        part[0][i] = (float)((double)part[0][i] / scale);
+    if (cv_clip_joint(&norm, part, (size_t)n_payload, run->n, b->update_clip,
+                      NULL))
         for (k = 0; k < n_payload; k++) /* not finite: as if there were none */
             memset(part[k], 0, run->n * sizeof *part[k]);
     if (run->strategy->n_silo) /* the control moves by what is sent */
         move_state(run, &run->hosted[s]);
     for (k = 0; k < n_payload; k++) {
         void *out = part_of(run, m->y[s], (size_t)k * run->n);
-        double f = k == 0 ? factor / scale : factor;
         if (run->secure->wide)
-            cv_f61_encode(out, part[k], NULL, run->n, f, b->exponent);
+            cv_f61_encode(out, part[k], NULL, run->n, factor,
+                          b->update_exponent);
         else
-            cv_f32_encode(out, part[k], NULL, run->n, f, b->exponent);
+            cv_f32_encode(out, part[k], NULL, run->n, factor,
+                          b->update_exponent);
     }
     if (m->bit)
         cv_masked_put(run, m->y[s], m->noisy - 1,
@@ -300,24 +305,34 @@ static void decode_sum(masked *m)
 }
 
 /* The share of updates within the clip, from the noisy sum of bits. The root's
- * exp is everyone's. */
-static void adapt_clip_all(masked *m)
+ * exp is everyone's, to the last bit; the rest is found by each leader. */
+static int adapt_clip_all(masked *m, cv_err *err)
 {
     cv_run *run = m->run;
-    double next = 0.0;
+    double mine = 0.0, next;
+    int rc = 0;
     if (!m->bit)
-        return;
-    if (run->fed.rank == 0) {
+        return 0;
+    if (cv_fed_is_leader(&run->fed)) {
         double half = cv_budget_bit(run, run->budget->exponent) / 2.0;
         int64_t q = cv_masked_get(run, run->secure->sum, m->noisy - 1);
-        next = cv_clip_next(run->budget->clip,
+        mine = cv_clip_next(run->budget->clip,
                             cv_clip_fraction((double)q / half, m->at.n),
                             run->job->privacy.adaptive.quantile,
                             run->job->privacy.adaptive.rate);
-        next = fmin(fmax(next, 1e-12), 1e12);
+        mine = fmin(fmax(mine, 1e-12), 1e12);
     }
+    next = mine;
     cv_bcast_bytes_all(run->fed.world, &next, sizeof next, 0);
-    cv_budget_set_clip(run, next);
+    if (cv_fed_is_leader(&run->fed) && !(fabs(next / mine - 1.0) < 1e-9))
+        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                        "round %lld: rank 0 gave another clip than the sum "
+                        "does",
+                        (long long)m->at.round);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc)
+        cv_budget_set_clip(run, next);
+    return rc;
 }
 
 static void keep_states(masked *m)
@@ -339,9 +354,10 @@ static int finish(masked *m, const double t[3], cv_err *err)
         decode_sum(m);
     }
     keep_states(m);
-    adapt_clip_all(m);
-    int rc = cv_round_step_all(
-        run, m->total[N_SCALED_WEIGHT] / m->total[N_WEIGHT], &update, err);
+    int rc = adapt_clip_all(m, err);
+    if (!rc)
+        rc = cv_round_step_all(
+            run, m->total[N_SCALED_WEIGHT] / m->total[N_WEIGHT], &update, err);
     if (rc)
         return rc;
     double t3 = cv_now();

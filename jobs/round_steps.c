@@ -180,6 +180,7 @@ out:
     cv_attempt_end(&k.at);
     cv_dgauss_destroy(&k.noise);
     cv_secret_free(k.keys);
+    cv_wipe(k.idx, (size_t)most_rows(run) * sizeof *k.idx); /* who was drawn */
     free(k.idx);
     free(k.grad);
     free(k.words);

@@ -312,6 +312,12 @@ static int make_run_id_all(cv_run *run, cv_err *err)
     rc = cv_agree_all(run->fed.world, rc, err);
     if (!rc) {
         cv_gather_silos_all(&run->fed, all, mine, k);
+        if (cv_fed_is_leader(&run->fed) &&
+            memcmp(all + (size_t)run->fed.first * k, mine, bytes) != 0)
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "the nonce of silo %s was replaced on its way",
+                            run->hosted[0].name);
+        rc = cv_agree_all(run->fed.world, rc, err);
         cv_sha256 *h = cv_sha256_create();
         cv_sha256_add(h, "covey run", 9);
         cv_sha256_add(h, run->job->digest, 32);

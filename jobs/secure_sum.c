@@ -36,9 +36,9 @@ typedef struct {
     void *const *y; /* (n_hosted) */
     void *sum;
     size_t d;
-    cv_commit *hash; /* of the sum, piece by piece */
-    int canonical;   /* 1: all its words are below p */
-    uint8_t ctx[32]; /* of this step */
+    cv_commit *hash;             /* of the sum, piece by piece */
+    int canonical;               /* 1: all its words are below p */
+    uint8_t ctx[32];             /* of this step */
     uint8_t *salt;               /* (n_hosted, 32) */
     uint8_t *commitment;         /* (n_silos, 32) */
     uint8_t all_commitments[32]; /* digest of them */
@@ -406,9 +406,10 @@ static int sum_on_leader(summing *m, cv_err *err)
         return rc;
     rc = check_sum(m, err);
     /* Names come from the openings, unless a signature failed already. */
-    int failed[2] = {rc<0, rc> 0}, any[2];
-    MPI_Allreduce(failed, any, 2, MPI_INT, MPI_MAX, leaders);
-    if (any[1] && !any[0])
+    int signed_ok = !cv_any_all(leaders, rc < 0, "a check value does not hold");
+    int adds_up = !cv_any_all(leaders, rc > 0,
+                              "the sum is not that of the committed vectors");
+    if (signed_ok && !adds_up)
         return cv_open_all(m->run, m->at,
                            &(cv_openings){(const void *const *)m->y, m->salt,
                                           m->commitment, m->value, m->sum,

@@ -1,6 +1,7 @@
 #include "mpi/agree.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +17,43 @@ static void wipe_tail(char *text, size_t size)
     memset(text + n, 0, size - n);
 }
 
+/* A rank that has found something wrong is told that nobody has: whoever carried
+ * the messages changed them, and may want this rank to go on. It does not; there
+ * is nobody left to agree with. */
+static _Noreturn void overruled(int rc, const cv_err *err)
+{
+    char text[1100];
+    cv_err_format(err, text, sizeof text);
+    fprintf(stderr,
+            "%s\ncovey: error: the other ranks were not told of this; "
+            "the messages between ranks are not to be trusted\n",
+            text);
+    fflush(stderr);
+    MPI_Abort(MPI_COMM_WORLD, cv_exit_code(rc));
+    cv_bug(__FILE__, __LINE__, "MPI_Abort returned");
+}
+
+int cv_any_all(MPI_Comm comm, int mine, const char *what)
+{
+    int any = 0;
+    mine = mine != 0;
+    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm);
+    if (mine && !any) {
+        cv_err err;
+        overruled(cv_err_set(&err, CV_ERR_VERIFY, NULL, 0, "%s", what), &err);
+    }
+    return any;
+}
+
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
 {
-    int rank, mine, first;
+    int rank, size, mine, first;
     MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &size);
     mine = rc < 0 ? rank : INT_MAX;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first == INT_MAX && rc < 0)
+        overruled(rc, err);
     if (first == INT_MAX)
         return 0;
     cv_err agreed = {0};
@@ -38,9 +70,15 @@ int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
         wipe_tail(agreed.file, sizeof agreed.file);
         wipe_tail(agreed.text, sizeof agreed.text);
     }
+    if (first < 0 || first >= size)
+        overruled(rc < 0 ? rc : CV_ERR_VERIFY, err);
     MPI_Bcast(&agreed, (int)sizeof agreed, MPI_BYTE, first, comm);
+    agreed.file[sizeof agreed.file - 1] = '\0';
+    agreed.text[sizeof agreed.text - 1] = '\0';
+    if (rc < 0 && agreed.code >= 0)
+        overruled(rc, err);
     *err = agreed;
-    return agreed.code;
+    return agreed.code < 0 ? agreed.code : CV_ERR_VERIFY;
 }
 
 int cv_same_digest_all(MPI_Comm comm, const uint8_t digest[32])
@@ -52,6 +90,8 @@ int cv_same_digest_all(MPI_Comm comm, const uint8_t digest[32])
     MPI_Bcast(root, sizeof root, MPI_BYTE, 0, comm);
     mine = memcmp(root, digest, sizeof root) ? rank : INT_MAX;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first == INT_MAX) /* what others say takes nothing back */
+        first = mine;
     return first == INT_MAX ? 0 : first + 1;
 }
 

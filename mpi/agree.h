@@ -18,8 +18,16 @@
  *                 lowest failing rank. err->site never travels: the failing
  *                 rank writes it to its own log.
  *  Returns: that error's code, or 0 if no rank failed
+ *
+ *  Others can add a failure, never take one back: a rank that failed and is told
+ *  that none did says so and ends the job (MPI_Abort), for then the messages
+ *  between ranks are being changed.
  */
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err);
+
+/** Is `mine` true on any rank? Collective. A rank's own yes counts whatever the
+ *  others seem to say, as above; what: the sentence to end with. */
+int cv_any_all(MPI_Comm comm, int mine, const char *what);
 
 /** Is a 32-byte digest the same on all ranks? Collective.
  *  Returns 0, or 1 + the lowest rank whose digest differs from rank 0's. */
