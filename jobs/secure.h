@@ -137,7 +137,8 @@ void cv_words_root(const struct cv_secure *sec, uint8_t root[32],
                    const void *words, size_t d);
 
 /** A key for private randomness of a hosted silo: HKDF over the silo's secret,
- *  bound to use, run, round, draw, members, job, and what sets the noise. */
+ *  bound to use, run, round, draw, members, job, start model, and what sets the
+ *  noise. */
 void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
                     const char *use, const cv_attempt *at, double sigma);
 

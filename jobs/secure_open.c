@@ -344,11 +344,14 @@ void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
     cv_put_le64(round, (uint64_t)at->round);
     cv_put_le64(draw, (uint64_t)at->draw);
     const char *name = run->hosted[hosted].name;
-    cv_part part[] = {{use, strlen(use)},    {name, strlen(name)},
-                      {run->run_id, 32},     {run->job->digest, 32},
-                      {round, sizeof round}, {draw, sizeof draw},
-                      {at->members, 32},     {noise, sizeof noise}};
-    cv_tagged_hash(info, "covey private randomness v1", part,
+    /* The model is there so that a site that was put back whole, journal and
+     * all, does not put the same noise on another update. */
+    cv_part part[] = {{use, strlen(use)},      {name, strlen(name)},
+                      {run->run_id, 32},       {run->job->digest, 32},
+                      {round, sizeof round},   {draw, sizeof draw},
+                      {at->members, 32},       {noise, sizeof noise},
+                      {run->secure->model, 32}};
+    cv_tagged_hash(info, "covey private randomness v2", part,
                    sizeof part / sizeof *part);
     cv_hkdf_expand(key, 32, run->secure->party[hosted].secret, info,
                    sizeof info);
