@@ -57,6 +57,14 @@ int64_t cv_masked_get(const cv_run *run, const void *words, size_t at)
                              : cv_f32_centre(((const uint32_t *)words)[at]);
 }
 
+void cv_masked_words(const cv_run *run, cv_masking *m, void *y, size_t n)
+{
+    if (run->secure->wide)
+        cv_masked_u64(m, y, NULL, NULL, n);
+    else
+        cv_masked_u32(m, y, NULL, NULL, n);
+}
+
 int cv_masked_put_number(const cv_run *run, void *words, size_t at, double v)
 {
     uint64_t limb[CV_LIMBS];

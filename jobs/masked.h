@@ -6,6 +6,7 @@
 #include "jobs/round.h"
 #include "jobs/secure.h"
 #include "privacy/limbs.h"
+#include "privacy/masked.h"
 
 /** Room for vectors of the run's rounds: secure->y (n_hosted), secure->sum. Local.
  *  After cv_budget_open_all, which chooses the field. */
@@ -17,6 +18,9 @@ int cv_masked_sum_all(cv_run *run, cv_attempt *at, size_t d, cv_err *err);
 /** A signed integer at word `at` of a vector, and back from a sum. */
 void cv_masked_put(const cv_run *run, void *words, size_t at, int64_t q);
 int64_t cv_masked_get(const cv_run *run, const void *words, size_t at);
+/** Words that lie in y already: noise, masks, hashes, as m says. */
+void cv_masked_words(const cv_run *run, cv_masking *m, void *y, size_t n);
+
 /** A real number in CV_LIMBS words from `at` (privacy/limbs.h); CV_ERR_NUMERIC,
  *  and zero, if it is not finite or too large. */
 int cv_masked_put_number(const cv_run *run, void *words, size_t at, double v);

@@ -15,7 +15,6 @@
 #include "mpi/reduce.h"
 #include "privacy/clip.h"
 #include "privacy/field.h"
-#include "privacy/noise.h"
 #include "solver/private_train.h"
 
 /* Numbers that ride along without privacy; with it they are public constants or
@@ -92,16 +91,25 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
                           (int64_t)(cv_budget_bit(run, b->exponent) / 2.0));
 }
 
-static void add_noise(masked *m, int s)
+/* Noise, where it is the silo's, and the digest of what will be sent masked, in
+ * one pass. */
+static void noise_and_hash(masked *m, int s)
 {
     cv_run *run = m->run;
-    cv_variance v = cv_budget_share(run, &m->at);
     uint8_t *key = cv_secret_alloc(32);
     cv_dgauss *noise = NULL;
-    CV_CHECK(cv_dgauss_create(v, 0, &noise, NULL) == 0);
-    cv_private_key(run, s, key, "noise", &m->at,
-                   run->budget->multiplier * run->budget->sensitivity);
-    cv_noise_add_words(noise, run->secure->wide, m->y[s], m->noisy, key);
+    cv_masking all = {.noised = cv_commit_create()};
+    if (silo_noise(run)) {
+        CV_CHECK(cv_dgauss_create(cv_budget_share(run, &m->at), 0, &noise,
+                                  NULL) == 0);
+        cv_private_key(run, s, key, "noise", &m->at,
+                       run->budget->multiplier * run->budget->sensitivity);
+        all.noise = noise;
+        all.noise_key = key;
+    }
+    cv_masked_words(run, &all, m->y[s], m->d);
+    cv_commit_root(all.noised, m->vector + 32 * s);
+    cv_commit_destroy(&all.noised);
     cv_dgauss_destroy(&noise);
     cv_secret_free(key);
 }
@@ -182,12 +190,10 @@ static int train_one(masked *m, int s)
         return CV_SILO_READY;
     encode_payloads(m, s, f, r[CV_R_SCALE]);
     put_numbers(m, s);
-    if (silo_noise(run)) {
-        add_noise(m, s);
-        state_from_noised(m, s, f);
-    }
     if (is_private)
-        cv_words_root(run->secure, m->vector + 32 * s, m->y[s], m->d);
+        noise_and_hash(m, s);
+    if (silo_noise(run))
+        state_from_noised(m, s, f);
     return CV_SILO_READY;
 }
 

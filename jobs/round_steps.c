@@ -22,7 +22,6 @@
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/field.h"
-#include "privacy/noise.h"
 #include "privacy/sampling.h"
 #include "solver/private_gradient.h"
 #include "solver/private_train.h"
@@ -84,7 +83,8 @@ static void silo_words(stepping *k, int s, int64_t step, uint8_t *key)
         cv_masked_sum_silo_all(run, y, run->n, wide);
     if (cv_fed_is_leader(fed)) {
         step_key(key, k->keys + 64 * s + 32, step);
-        cv_noise_add_words(k->noise, wide, y, run->n, key);
+        cv_masking all = {.noise = k->noise, .noise_key = key};
+        cv_masked_words(run, &all, y, run->n);
     }
 }
 

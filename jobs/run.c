@@ -516,7 +516,8 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
     run->set_up[CV_AT_MODEL] = cv_now();
     if (run->fed.rank == 0) {
         cv_tell_start(run);
-        cv_tell_set_up(run);
+        if (!run->job->privacy.enabled) /* times tell how many rows there are */
+            cv_tell_set_up(run);
     }
     rc = train_all(run, err);
     if (!rc && run->fed.rank == 0)

@@ -15,7 +15,7 @@
 #include "privacy/commit.h"
 #include "privacy/field.h"
 #include "privacy/lincheck.h"
-#include "privacy/mask.h"
+#include "privacy/masked.h"
 
 typedef struct {
     uint8_t commitment[32], sig[CV_SIG_BYTES];
@@ -36,7 +36,9 @@ typedef struct {
     void *const *y; /* (n_hosted) */
     void *sum;
     size_t d;
-    uint8_t ctx[32];             /* of this step */
+    cv_commit *hash; /* of the sum, piece by piece */
+    int canonical;   /* 1: all its words are below p */
+    uint8_t ctx[32]; /* of this step */
     uint8_t *salt;               /* (n_hosted, 32) */
     uint8_t *commitment;         /* (n_silos, 32) */
     uint8_t all_commitments[32]; /* digest of them */
@@ -91,20 +93,24 @@ static void mask_key(const summing *m, const cv_pairs *pairs, int k,
     cv_wipe(okm, sizeof okm);
 }
 
-static void add_masks(summing *m, int s)
+/* Masks and the root of the hash tree, in one pass. */
+static void mask_and_hash(summing *m, int s, uint8_t root[32])
 {
     const cv_pairs *pairs = &m->at->pairs[s];
     size_t bytes = (size_t)(pairs->n ? pairs->n : 1) * sizeof(cv_mask_peer);
     cv_mask_peer *peer = cv_secret_alloc(bytes);
     for (int k = 0; k < pairs->n; k++)
         mask_key(m, pairs, k, &peer[k]);
-    cv_masker *masker = cv_masker_create(peer, pairs->n);
+    cv_masking all = {.masker = cv_masker_create(peer, pairs->n),
+                      .masked = cv_commit_create()};
     cv_secret_free(peer);
     if (m->run->secure->wide)
-        cv_masker_add_u64(masker, m->y[s], 0, m->d);
+        cv_masked_u64(&all, m->y[s], NULL, NULL, m->d);
     else
-        cv_masker_add_u32(masker, m->y[s], 0, m->d);
-    cv_masker_destroy(&masker);
+        cv_masked_u32(&all, m->y[s], NULL, NULL, m->d);
+    cv_commit_root(all.masked, root);
+    cv_commit_destroy(&all.masked);
+    cv_masker_destroy(&all.masker);
 }
 
 /* ---- 4. commitments -----------------------------------------------------------
@@ -166,8 +172,7 @@ static int commit(summing *m, cv_err *err)
         if (!is_member(m, s))
             continue;
         uint8_t root[32];
-        add_masks(m, s);
-        cv_words_root(run->secure, root, m->y[s], m->d);
+        mask_and_hash(m, s, root);
         cv_entropy(m->salt + 32 * s, 32);
         cv_commitment(mine[s].commitment, m->ctx, m->salt + 32 * s, root);
         sign(m, s, mine[s].sig, "covey commitment signature v1",
@@ -224,9 +229,22 @@ static void add_words(const cv_secure *sec, void *acc, const void *x, size_t d)
         cv_f32_add_all(acc, x, d);
 }
 
+/* Pieces of the sum are hashed and looked at while they are in the cache. */
+static void take_piece(void *ctx, size_t first, size_t n)
+{
+    summing *m = ctx;
+    const uint8_t *words =
+        (const uint8_t *)m->sum + first * word_size(m->run->secure);
+    m->canonical &= m->run->secure->wide
+                        ? cv_f61_canonical((const uint64_t *)words, n)
+                        : cv_f32_canonical((const uint32_t *)words, n);
+    cv_commit_add(m->hash, words, n * word_size(m->run->secure));
+}
+
 static void sum_words(summing *m)
 {
     cv_run *run = m->run;
+    const cv_secure *sec = run->secure;
     const void *send = NULL;
     int members = 0;
     for (int s = 0; s < run->fed.n_hosted; s++)
@@ -235,21 +253,19 @@ static void sum_words(summing *m)
             send = m->y[s];
         }
     if (members != 1) { /* what a rank sends is the sum of its silos */
-        memset(m->sum, 0, m->d * word_size(run->secure));
+        memset(m->sum, 0, m->d * word_size(sec));
         for (int s = 0; s < run->fed.n_hosted; s++)
             if (is_member(m, s))
-                add_words(run->secure, m->sum, m->y[s], m->d);
+                add_words(sec, m->sum, m->y[s], m->d);
         send = m->sum;
     }
-    cv_sum_words_all(run->fed.leaders, m->sum, send, m->d,
-                     word_size(run->secure),
-                     run->secure->wide ? cv_f61_sum : cv_f32_sum);
-}
-
-static int canonical(const summing *m)
-{
-    return m->run->secure->wide ? cv_f61_canonical(m->sum, m->d)
-                                : cv_f32_canonical(m->sum, m->d);
+    m->canonical = 1;
+    m->hash = cv_commit_create();
+    cv_sum_pieces_all(run->fed.leaders, m->sum, send, m->d, word_size(sec),
+                      sec->wide ? cv_f61_sum : cv_f32_sum,
+                      sec->masks ? take_piece : NULL, m);
+    cv_commit_root(m->hash, m->sum_digest);
+    cv_commit_destroy(&m->hash);
 }
 
 /* Every member signs the digest of the sum it holds; all must be the same. */
@@ -259,8 +275,6 @@ static int compare_sums(summing *m, cv_err *err)
     int rc = 0;
     sum_msg *mine = CV_NEW(run->fed.n_hosted, sum_msg);
     sum_msg *all = CV_NEW(run->fed.n_silos, sum_msg);
-    int whole = canonical(m);
-    cv_words_root(run->secure, m->sum_digest, m->sum, m->d);
     for (int s = 0; s < run->fed.n_hosted; s++) {
         uint8_t both[64];
         if (!is_member(m, s))
@@ -286,7 +300,7 @@ static int compare_sums(summing *m, cv_err *err)
                             (long long)m->at->round, (long long)m->at->attempt,
                             run->hosted[0].name, name_of(m, i));
     }
-    if (!rc && !whole)
+    if (!rc && !m->canonical)
         rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                         "round %lld, attempt %lld: the sum holds words outside "
                         "the field",

@@ -51,28 +51,47 @@ static MPI_Op words_op(void)
     return op;
 }
 
-void cv_sum_words_all(MPI_Comm comm, void *recv, const void *send, size_t n,
-                      size_t size, cv_add_fn add)
+/* Words [at, at + n) in chunks. */
+static void sum_chunks(MPI_Comm comm, char *recv, const char *send, size_t n,
+                       size_t size)
+{
+    MPI_Datatype type = size == 4 ? MPI_UINT32_T : MPI_UINT64_T;
+    size_t step = CV_CHUNK_BYTES / size;
+    for (size_t at = 0; at < n; at += step) {
+        size_t k = n - at < step ? n - at : step;
+        char *to = recv + at * size;
+        const void *from = send == recv ? MPI_IN_PLACE : send + at * size;
+        MPI_Allreduce(from, to, (int)k, type, words_op(), comm);
+    }
+}
+
+void cv_sum_pieces_all(MPI_Comm comm, void *recv, const void *send, size_t n,
+                       size_t size, cv_add_fn add, cv_piece_fn each,
+                       void *context)
 {
     int ranks;
     CV_CHECK((size == 4 || size == 8) && !current_add);
     MPI_Comm_size(comm, &ranks);
-    if (ranks == 1) {
-        if (recv != send)
-            memcpy(recv, send, n * size);
-        return;
-    }
-    MPI_Datatype type = size == 4 ? MPI_UINT32_T : MPI_UINT64_T;
-    size_t step = CV_CHUNK_BYTES / size;
-    current_add = add;
+    size_t step = CV_PIECE_BYTES / size;
     for (size_t at = 0; at < n; at += step) {
         size_t k = n - at < step ? n - at : step;
-        const char *from = (const char *)send + at * size;
         char *to = (char *)recv + at * size;
-        MPI_Allreduce(recv == send ? MPI_IN_PLACE : from, to, (int)k, type,
-                      words_op(), comm);
+        const char *from = (const char *)send + at * size;
+        current_add = add;
+        if (ranks > 1)
+            sum_chunks(comm, to, from, k, size);
+        else if (to != from)
+            memcpy(to, from, k * size);
+        current_add = NULL;
+        if (each)
+            each(context, at, k);
     }
-    current_add = NULL;
+}
+
+void cv_sum_words_all(MPI_Comm comm, void *recv, const void *send, size_t n,
+                      size_t size, cv_add_fn add)
+{
+    cv_sum_pieces_all(comm, recv, send, n, size, add, NULL, NULL);
 }
 
 void cv_sum_f32_all(MPI_Comm comm, float *v, size_t n)

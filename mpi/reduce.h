@@ -13,7 +13,7 @@
 
 #include "mpi/fed.h"
 
-enum { CV_CHUNK_BYTES = 1 << 20 };
+enum { CV_CHUNK_BYTES = 1 << 20, CV_PIECE_BYTES = 1 << 20 };
 
 /** Integer sums modulo 2^32 and 2^64, in place: no rounding and no order. */
 void cv_sum_u32_all(MPI_Comm comm, uint32_t *v, size_t n);
@@ -22,16 +22,25 @@ void cv_sum_u64_all(MPI_Comm comm, uint64_t *v, size_t n);
  *  associative. Words of other ranks may be anything. */
 typedef void (*cv_add_fn)(void *acc, const void *x, size_t n);
 
+/** What to do with words [first, first + n) of a sum as soon as they are there,
+ *  while they are in the cache. Local. */
+typedef void (*cv_piece_fn)(void *context, size_t first, size_t n);
+
 /** recv = sum over comm of send (n words of `size` bytes), by any addition.
  *
  *  Scope:  collective on comm: n, size and add must match
- *  Out:    recv (n); may be send itself, else send is kept
+ *  Out:    recv  (n); may be send itself, else send is kept
  *  In:     size  4 or 8
+ *          each  called for every CV_PIECE_BYTES of recv, in order, each after
+ *                its sum and before the next one's; NULL: nothing
  *  Neither re-entrant nor for several threads at once: MPI hands an addition no
  *  context.
  */
 void cv_sum_words_all(MPI_Comm comm, void *recv, const void *send, size_t n,
                       size_t size, cv_add_fn add);
+void cv_sum_pieces_all(MPI_Comm comm, void *recv, const void *send, size_t n,
+                       size_t size, cv_add_fn add, cv_piece_fn each,
+                       void *context);
 
 /** Floating-point sums, in place; they depend on the number of ranks. */
 void cv_sum_f32_all(MPI_Comm comm, float *v, size_t n);

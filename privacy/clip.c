@@ -6,14 +6,13 @@
  * 2^29 for up to 2^40 elements in all: with u = 2^-53 the sum is within a
  * relative 2^-24 of the exact one, and N^ within 2^-25 of the norm N.
  *
- * Clip.  If N^ <= clip (1 - MARGIN) nothing is done, and N <= N^ (1 + 2^-25)
- * < clip with MARGIN = 2^-20. Else every element is multiplied by s, the float
- * nearest to clip (1 - MARGIN) / N^ computed in double, or 0 if that is below
- * the normal range. The product is rounded to float, and is set to 0 where it is
- * below the normal range, so its magnitude grows by a factor of 1 + 2^-24 at
- * most. Together
- *     norm <= N s (1 + 2^-24)
- *          <= clip (1 - 2^-20)(1 + 2^-25)(1 + 2^-24)^2 (1 + 2^-51) < clip:
+ * Clip.  If N^ <= clip (1 - MARGIN) nothing is done, and N <= N^ (1 + 2^-24)
+ * < clip with MARGIN = 2^-20. Else every element is multiplied by
+ * s = clip (1 - MARGIN) / N^ in double and rounded to float, or set to 0 where
+ * that is below the normal range: its magnitude is at most (1 + 2^-24) times
+ * (1 + 2^-50) of s |v_i|. Together
+ *     norm <= N s (1 + 2^-24)(1 + 2^-50)
+ *          <= clip (1 - 2^-20)(1 + 2^-24)^2 (1 + 2^-50) < clip:
  * the exact norm is at most clip, without any e.
  *
  * Sensitivity.  A null silo adds the zero vector. Any other adds
@@ -49,11 +48,10 @@ CV_HOT static double squares(const float *v, size_t n)
     return lane[0];
 }
 
-/* NaN compares false: what is not a normal number becomes 0. */
-CV_HOT static void scale_all(float *v, size_t n, float s)
+CV_HOT static void scale_all(float *v, size_t n, double s)
 {
     for (size_t i = 0; i < n; i++) {
-        float x = v[i] * s;
+        float x = (float)((double)v[i] * s);
         v[i] = fabsf(x) >= FLT_MIN ? x : 0.0f;
     }
 }
@@ -77,7 +75,7 @@ int cv_clip_joint(double *norm, float *const *vectors, size_t n_vectors,
         return 0;
     double s = clip * (1.0 - MARGIN) / found;
     for (size_t k = 0; k < n_vectors; k++)
-        scale_all(vectors[k], n_params, s >= (double)FLT_MIN ? (float)s : 0.0f);
+        scale_all(vectors[k], n_params, s);
     return 0;
 }
 

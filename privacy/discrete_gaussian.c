@@ -29,9 +29,10 @@ enum { BLOCK = CV_DGAUSS_BLOCK, AES = 16, CHUNK = 512, EXTENSION = 1 };
 
 typedef struct {
     EVP_CIPHER_CTX *cipher;
-    uint16_t word[BLOCK]; /* key stream */
-    uint16_t magnitude[BLOCK];
+    cv_dgauss_look *fast;
+    uint16_t word[BLOCK];      /* key stream */
     uint16_t open[BLOCK];      /* samples that are not resolved */
+    uint32_t draws[BLOCK];     /* of one level, for sums of 64 bits */
     uint8_t more[CHUNK * AES]; /* key stream */
 } workspace;
 
@@ -43,6 +44,8 @@ static workspace *open_workspace(const uint8_t key[32])
     w->cipher = EVP_CIPHER_CTX_new();
     CV_CHECK(w->cipher && EVP_EncryptInit_ex(w->cipher, EVP_aes_256_ctr(), NULL,
                                              key, zeros) == 1);
+    for (int i = 0; i < CV_DGAUSS_FAST && !w->fast; i++)
+        w->fast = cv_dgauss_look_fast(i);
     return w;
 }
 
@@ -88,104 +91,86 @@ static void to_native(uint16_t *word, size_t n)
 #endif
 }
 
-/* Four at a time: one load and one store of 64 bits for four looks. */
-static void look_up(uint16_t *restrict magnitude, const uint16_t *restrict word,
-                    size_t n, const uint16_t *restrict direct)
+size_t cv_dgauss_look_plain(uint32_t *inout, uint16_t *open,
+                            const uint16_t *word, size_t n,
+                            const uint16_t *direct, uint32_t mult)
 {
-    for (size_t i = 0; i < n; i += 4) {
-        uint16_t w[4], m[4];
-        memcpy(w, word + i, sizeof w);
-        for (int j = 0; j < 4; j++)
-            m[j] = direct[w[j] >> 1];
-        memcpy(magnitude + i, m, sizeof m);
-    }
-}
-
-static size_t find_open(uint16_t *restrict open,
-                        const uint16_t *restrict magnitude, size_t n)
-{
-    const uint64_t any = UINT64_C(0x8000800080008000);
     size_t count = 0;
-    for (size_t i = 0; i < n; i += 4) {
-        uint64_t four;
-        memcpy(&four, magnitude + i, sizeof four);
-        if (!(four & any))
-            continue;
-        for (size_t j = i; j < i + 4; j++) {
-            open[count] = (uint16_t)j;
-            count += magnitude[j] >> 15;
-        }
+    for (size_t i = 0; i < n; i++) {
+        uint32_t m = direct[word[i] >> 1], minus = 0u - (word[i] & 1u);
+        if (m == UNRESOLVED)
+            open[count++] = (uint16_t)i;
+        else
+            inout[i] += mult * ((m ^ minus) - minus);
     }
     return count;
 }
 
-static void resolve(const cv_dgauss *d, workspace *w, size_t count)
+static size_t look(const cv_dgauss *d, workspace *w, uint32_t *inout, size_t n,
+                   uint32_t mult)
+{
+    size_t most = w->fast ? n / 16 * 16 : 0, count = 0;
+    if (most)
+        count = w->fast(inout, w->open, w->word, most, d->direct, mult);
+    size_t rest =
+        cv_dgauss_look_plain(inout + most, w->open + count, w->word + most,
+                             n - most, d->direct, mult);
+    for (size_t i = count; i < count + rest; i++)
+        w->open[i] = (uint16_t)(w->open[i] + most);
+    return count + rest;
+}
+
+static void resolve(const cv_dgauss *d, workspace *w, uint32_t *inout,
+                    size_t count, uint32_t mult)
 {
     for (size_t at = 0; at < count; at += CHUNK) {
         size_t k = count - at < CHUNK ? count - at : CHUNK;
         key_stream(w, w->more, k * AES);
         for (size_t r = 0; r < k; r++) {
             size_t i = w->open[at + r];
-            uint32_t cell = w->word[i] >> 1;
-            w->magnitude[i] = (uint16_t)cv_dgauss_search(
-                d, cell, whole(cell, w->more + r * AES));
+            uint32_t cell = w->word[i] >> 1, minus = 0u - (w->word[i] & 1u);
+            uint32_t m =
+                cv_dgauss_search(d, cell, whole(cell, w->more + r * AES));
+            inout[i] += mult * ((m ^ minus) - minus);
         }
     }
 }
 
-/* Magnitudes and signs of one block, padded to a multiple of four. */
-static void draw_block(const cv_dgauss *d, workspace *w, size_t n, int level,
-                       uint64_t first)
+/* inout += mult * draws of one level, for one block. */
+static void add_block(const cv_dgauss *d, workspace *w, uint32_t *inout,
+                      size_t n, int level, uint32_t mult, uint64_t first)
 {
-    n = (n + 3) / 4 * 4;
     seek(w, 0, level, first / (AES / 2));
     key_stream(w, w->word, 2 * n);
     to_native(w->word, n);
-    look_up(w->magnitude, w->word, n, d->direct);
-    size_t count = find_open(w->open, w->magnitude, n);
+    size_t count = look(d, w, inout, n, mult);
     if (count) {
         seek(w, EXTENSION, level, first);
-        resolve(d, w, count);
-    }
-}
-
-/* A multiplier times a table's largest magnitude is below 2^31 here. */
-CV_HOT static void add_i32(uint32_t *restrict inout,
-                           const uint16_t *restrict magnitude,
-                           const uint16_t *restrict word, size_t n,
-                           uint32_t mult)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint32_t minus = 0u - (word[i] & 1u);
-        inout[i] += mult * ((magnitude[i] ^ minus) - minus);
-    }
-}
-
-CV_HOT static void add_i64(uint64_t *restrict inout,
-                           const uint16_t *restrict magnitude,
-                           const uint16_t *restrict word, size_t n,
-                           uint64_t mult)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t minus = 0u - (uint64_t)(word[i] & 1u);
-        inout[i] += mult * ((magnitude[i] ^ minus) - minus);
+        resolve(d, w, inout, count, mult);
     }
 }
 
 void cv_dgauss_add_i32(const cv_dgauss *d, int32_t *inout, size_t n,
                        const uint8_t key[32], uint64_t first)
 {
+    /* So a multiplier times a draw is below 2^31. */
     CV_CHECK(first % BLOCK == 0 && cv_dgauss_max(d) <= INT32_MAX);
     workspace *w = open_workspace(key);
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t k = n - at < BLOCK ? n - at : BLOCK;
-        for (int l = 0; l < d->levels; l++) {
-            draw_block(d, w, k, l, first + at);
-            add_i32((uint32_t *)inout + at, w->magnitude, w->word, k,
-                    d->mult[l]);
-        }
+        for (int l = 0; l < d->levels; l++)
+            add_block(d, w, (uint32_t *)inout + at, k, l, d->mult[l],
+                      first + at);
     }
     close_workspace(w);
+}
+
+CV_HOT static void add_i64(uint64_t *restrict inout,
+                           const uint32_t *restrict draws, size_t n,
+                           int64_t mult)
+{
+    for (size_t i = 0; i < n; i++)
+        inout[i] += (uint64_t)(mult * (int32_t)draws[i]);
 }
 
 void cv_dgauss_add_i64(const cv_dgauss *d, int64_t *inout, size_t n,
@@ -196,9 +181,9 @@ void cv_dgauss_add_i64(const cv_dgauss *d, int64_t *inout, size_t n,
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t k = n - at < BLOCK ? n - at : BLOCK;
         for (int l = 0; l < d->levels; l++) {
-            draw_block(d, w, k, l, first + at);
-            add_i64((uint64_t *)inout + at, w->magnitude, w->word, k,
-                    d->mult[l]);
+            memset(w->draws, 0, k * sizeof *w->draws);
+            add_block(d, w, w->draws, k, l, 1, first + at);
+            add_i64((uint64_t *)inout + at, w->draws, k, d->mult[l]);
         }
     }
     close_workspace(w);

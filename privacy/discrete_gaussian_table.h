@@ -42,4 +42,18 @@ static inline uint32_t cv_dgauss_search(const cv_dgauss *d, uint32_t cell,
     return b > a ? a + (uint32_t)(d->threshold[a] <= u) : a;
 }
 
+/** Draws that the leading bits settle: inout[i] += mult * draw(word[i]), modulo
+ *  2^32. For all others nothing is added, and i goes to open, ascending.
+ *  In:  n  any for cv_dgauss_look_plain, a multiple of 16 for the fast ones
+ *  Returns: how many went to open (room for n) */
+typedef size_t cv_dgauss_look(uint32_t *inout, uint16_t *open,
+                              const uint16_t *word, size_t n,
+                              const uint16_t *direct, uint32_t mult);
+size_t cv_dgauss_look_plain(uint32_t *inout, uint16_t *open,
+                            const uint16_t *word, size_t n,
+                            const uint16_t *direct, uint32_t mult);
+/** Faster ones, best first (which = 0, 1); NULL where the CPU cannot. */
+enum { CV_DGAUSS_FAST = 2 };
+cv_dgauss_look *cv_dgauss_look_fast(int which);
+
 #endif

@@ -90,9 +90,8 @@ void cv_f32_encode_add(uint32_t *acc, const float *v, size_t n, double factor,
 void cv_f61_encode_add(uint64_t *acc, const float *v, size_t n, double factor,
                        int exponent);
 
-/** acc += x mod p, signed integers. */
+/** acc += x mod p, signed integers: any (narrow), |x| < 2^60 (wide). */
 void cv_f32_add_signed(uint32_t *acc, const int32_t *x, size_t n);
-/** |x| < 2^60 */
 void cv_f61_add_signed(uint64_t *acc, const int64_t *x, size_t n);
 
 /** out = centred(x) * (2^exponent / divisor), rounded to float. */

@@ -11,7 +11,7 @@
 struct cv_lincheck {
     size_t n, rows, cols;
     uint64_t *u[CV_CHECK_MAX];                     /* (rows) */
-    uint64_t *v[CV_CHECK_MAX];                     /* (cols), wide */
+    uint64_t *v[CV_CHECK_MAX];                     /* (cols), whole */
     uint32_t *lo[CV_CHECK_MAX], *hi[CV_CHECK_MAX]; /* (cols) 16-bit halves */
 };
 
@@ -37,7 +37,7 @@ cv_lincheck *cv_lincheck_create(const uint8_t challenge[32], size_t n, int wide)
     cv_stream_open_key(&s, challenge);
     for (int k = 0; k < (wide ? CV_CHECK_WIDE : CV_CHECK_NARROW); k++) {
         c->u[k] = CV_NEW(c->rows, uint64_t);
-        c->v[k] = CV_NEW(c->cols, uint64_t);
+        c->v[k] = CV_NEW((c->cols + 7) / 8 * 8, uint64_t); /* zeros behind */
         c->lo[k] = CV_NEW(c->cols, uint32_t);
         c->hi[k] = CV_NEW(c->cols, uint32_t);
         for (size_t a = 0; a < c->rows; a++)
@@ -91,20 +91,106 @@ CV_HOT static void dot_narrow(uint64_t r[4], uint32_t *const lo[4],
         r[k] = (low[k] % CV_P32 + (high[k] % CV_P32 << 16)) % CV_P32;
 }
 
+static void add_row(const cv_lincheck *c, uint64_t f[CV_CHECK_NARROW], size_t a,
+                    const uint64_t r[CV_CHECK_NARROW])
+{
+    for (int k = 0; k < CV_CHECK_NARROW; k++)
+        f[k] = (f[k] + c->u[k][a] * r[k]) % CV_P32;
+}
+
+/* With the multiply-add of AVX-512 IFMA: 2.3 ms for four functions of 10^7
+ * words, where dot_narrow takes 10.4 (and its like with AVX2 intrinsics 6.2, so
+ * that other processors keep the plain loop). */
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+
+#define IFMA __attribute__((target("avx512f,avx512vl,avx512ifma")))
+
+static int have_ifma(void)
+{
+    return __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512ifma");
+}
+
+/* The sum of products whose low 52 bits add up to lo, and the others to hi. */
+IFMA static inline uint64_t from_parts(__m512i lo, __m512i hi)
+{
+    const uint64_t two_to_52 = (UINT64_C(1) << 52) % CV_P32; /* 23 bits */
+    uint64_t low = (uint64_t)_mm512_reduce_add_epi64(lo);
+    uint64_t high = (uint64_t)_mm512_reduce_add_epi64(hi);
+    return (low % CV_P32 + high * two_to_52) % CV_P32;
+}
+
+/* What dot_narrow does for one row, for two at once that share the loads of v:
+ * x and x + cols, columns [at, at + n). A product has 64 bits: the low 52 of
+ * 2^12 products add up to less than 2^64, the high 12 to 2^24. */
+IFMA static void dot_two_rows(const cv_lincheck *c, uint64_t r[2][4],
+                              const uint32_t *x, size_t at, size_t n)
+{
+    const uint32_t *y = x + c->cols;
+    __m512i xlo[4], xhi[4], ylo[4], yhi[4];
+    for (int k = 0; k < 4; k++)
+        xlo[k] = xhi[k] = ylo[k] = yhi[k] = _mm512_setzero_si512();
+    for (size_t b = at; b < at + n; b += 8) {
+        size_t left = at + n - b;
+        __mmask8 m = (__mmask8)(left < 8 ? (1u << left) - 1 : 0xff);
+        __m512i s = _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(m, x + b));
+        __m512i t = _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(m, y + b));
+        for (int k = 0; k < 4; k++) {
+            __m512i v = _mm512_load_si512(c->v[k] + b);
+            xlo[k] = _mm512_madd52lo_epu64(xlo[k], v, s);
+            xhi[k] = _mm512_madd52hi_epu64(xhi[k], v, s);
+            ylo[k] = _mm512_madd52lo_epu64(ylo[k], v, t);
+            yhi[k] = _mm512_madd52hi_epu64(yhi[k], v, t);
+        }
+    }
+    /* Unrolled, or gcc 12 keeps all sums in memory throughout. */
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        r[0][k] = from_parts(xlo[k], xhi[k]);
+        r[1][k] = from_parts(ylo[k], yhi[k]);
+    }
+}
+
+/* All whole pairs of rows; returns how many rows that is. */
+static size_t add_pairs(const cv_lincheck *c, uint64_t f[CV_CHECK_NARROW],
+                        const uint32_t *x)
+{
+    enum { BLOCK = 4096 };
+    size_t a = 0;
+    for (; have_ifma() && (a + 2) * c->cols <= c->n; a += 2)
+        for (size_t at = 0; at < c->cols; at += BLOCK) {
+            uint64_t r[2][4];
+            dot_two_rows(c, r, x + a * c->cols, at,
+                         c->cols - at < BLOCK ? c->cols - at : BLOCK);
+            add_row(c, f, a, r[0]);
+            add_row(c, f, a + 1, r[1]);
+        }
+    return a;
+}
+#else
+static size_t add_pairs(const cv_lincheck *c, uint64_t f[CV_CHECK_NARROW],
+                        const uint32_t *x)
+{
+    (void)c, (void)f, (void)x;
+    return 0;
+}
+#endif
+
 void cv_lincheck_u32(const cv_lincheck *c, uint64_t f[CV_CHECK_NARROW],
                      const uint32_t *x)
 {
     for (int k = 0; k < CV_CHECK_NARROW; k++)
         f[k] = 0;
-    for (size_t a = 0; a < c->rows; a++) {
+    for (size_t a = add_pairs(c, f, x); a < c->rows; a++) {
         size_t first = a * c->cols, n = c->n - first;
         n = n < c->cols ? n : c->cols;
         for (size_t at = 0; at < n; at += 65536) {
             uint64_t r[4];
             dot_narrow(r, c->lo, c->hi, x + first + at, at,
                        n - at < 65536 ? n - at : 65536);
-            for (int k = 0; k < CV_CHECK_NARROW; k++)
-                f[k] = (f[k] + c->u[k][a] * r[k]) % CV_P32;
+            add_row(c, f, a, r);
         }
     }
 }

@@ -18,21 +18,28 @@
 #include "core/mem.h"
 #include "core/simd.h"
 
-enum { CHUNK = 4096, GROUP = 64 }; /* rows */
+enum { CHUNK = 4096, GROUP = 32 }; /* rows */
 
 typedef struct {
     EVP_CIPHER_CTX *cipher;
     const uint8_t *key;
     uint64_t threshold;
-    uint8_t bytes[2 * CHUNK]; /* key stream */
+    uint16_t lead[CHUNK]; /* key stream: leading bits */
+    uint16_t found[CHUNK];
 } sampler;
 
 static const uint8_t zeros[2 * CHUNK];
 
-static void key_stream(sampler *s, uint8_t *out, size_t n)
+/* Leading bits of the next n rows. */
+static void key_stream(sampler *s, int n)
 {
     int len = 0;
-    CV_CHECK(EVP_EncryptUpdate(s->cipher, out, &len, zeros, (int)n) == 1);
+    CV_CHECK(EVP_EncryptUpdate(s->cipher, (uint8_t *)s->lead, &len, zeros,
+                               2 * n) == 1);
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    for (int i = 0; i < n; i++)
+        s->lead[i] = (uint16_t)(s->lead[i] >> 8 | s->lead[i] << 8);
+#endif
 }
 
 /* Rows whose leading bits tie with the threshold's: too few for speed. */
@@ -54,30 +61,33 @@ static int below_with_rest(const sampler *s, uint32_t row)
     return own < (s->threshold & low);
 }
 
-/* Is any of a group's leading bits not above the threshold's? */
-CV_HOT static int any_kept(const uint8_t *bytes, uint32_t top)
+/* Rows of [first, first + n) with leading bits not above top, in ascending
+ * order. Few are: groups without any are passed over in a step or two. */
+CV_HOT static int candidates(uint16_t *out, const uint16_t *lead, int n,
+                             uint16_t top)
 {
-    uint32_t any = 0;
-    for (int i = 0; i < GROUP; i++) {
-        uint32_t own = bytes[2 * i] | (uint32_t)bytes[2 * i + 1] << 8;
-        any |= own <= top;
+    int count = 0;
+    for (int at = 0; at < n; at += GROUP) {
+        uint16_t any = 0;
+        for (int i = at; i < at + GROUP; i++)
+            any = (uint16_t)(any | (lead[i] <= top ? 0xffff : 0));
+        for (int i = at; any && i < n && i < at + GROUP; i++) {
+            out[count] = (uint16_t)i;
+            count += lead[i] <= top;
+        }
     }
-    return any != 0;
+    return count;
 }
 
-static int64_t take(const sampler *s, uint32_t *idx, uint32_t first, int n)
+static int64_t take(sampler *s, uint32_t *idx, uint32_t first, int n)
 {
-    uint32_t top = (uint32_t)(s->threshold >> 48);
+    const uint16_t top = (uint16_t)(s->threshold >> 48);
     int64_t count = 0;
-    for (int at = 0; at < n; at += GROUP) {
-        if (!any_kept(s->bytes + 2 * at, top))
-            continue;
-        for (int i = at; i < n && i < at + GROUP; i++) {
-            uint32_t own = s->bytes[2 * i] | (uint32_t)s->bytes[2 * i + 1] << 8;
-            uint32_t row = first + (uint32_t)i;
-            if (own < top || (own == top && below_with_rest(s, row)))
-                idx[count++] = row;
-        }
+    int found = candidates(s->found, s->lead, n, top);
+    for (int k = 0; k < found; k++) {
+        uint32_t i = s->found[k], row = first + i;
+        if (s->lead[i] < top || below_with_rest(s, row))
+            idx[count++] = row;
     }
     return count;
 }
@@ -99,7 +109,7 @@ int64_t cv_poisson_sample(uint32_t *idx, int64_t n_rows, double q,
                                             key, zeros) == 1);
     for (int64_t at = 0; at < n_rows; at += CHUNK) {
         int n = n_rows - at < CHUNK ? (int)(n_rows - at) : CHUNK;
-        key_stream(&s, s.bytes, 2 * (size_t)n);
+        key_stream(&s, n);
         count += take(&s, idx + count, (uint32_t)at, n);
     }
     EVP_CIPHER_CTX_free(s.cipher);

@@ -10,7 +10,7 @@
 
 /* Sampling at whole pixels adds up the transform's copies 2 pi apart; further
  * ones are below 1e-20. */
-enum { COPIES = 2 };
+enum { COPIES = 2, FAR = 50 };
 
 typedef struct {
     double along, across;   /* standard deviations of the window, pixels */
@@ -22,8 +22,8 @@ typedef struct {
 static double window(const wavelet *w, double y, double x)
 {
     double a = (y * w->c + x * w->s) * w->along;
-    double b = (x * w->c - y * w->s) * w->across;
-    return cv_fixed_exp(-0.5 * (a * a + b * b));
+    double b = (x * w->c - y * w->s) * w->across, half = 0.5 * (a * a + b * b);
+    return half < FAR ? cv_fixed_exp(-half) : 0.0;
 }
 
 /* Of the sampled window times exp(i shift . u). */

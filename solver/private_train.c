@@ -15,9 +15,9 @@
 #include "solver/private_gradient.h"
 #include "solver/simd.h"
 
-/* Coordinates that are noised, decoded and stepped in one go, while they are in
- * the cache. */
-enum { PIECE = 4 * CV_DGAUSS_BLOCK };
+/* Coordinates that get noise in one go, and that are then decoded and stepped
+ * while they are in the innermost cache. */
+enum { PIECE = 4 * CV_DGAUSS_BLOCK, CRUMB = 1024 };
 
 struct cv_private_trainer {
     const cv_model *model;
@@ -30,10 +30,10 @@ struct cv_private_trainer {
     cv_private_grad *grad;
     void *acc;       /* field words (n) */
     float *velocity; /* (n), NULL without momentum */
-    int n_pieces;    /* of noise and gradient in memory: one a thread */
-    void *noise;     /* (n_pieces, PIECE) int32_t, or int64_t */
-    float *piece;    /* (n_pieces, PIECE) decoded gradient */
-    uint32_t *idx;   /* sampled rows */
+    int n_threads;
+    void *noise;   /* (n_threads, PIECE) int32_t, or int64_t */
+    float *crumb;  /* (n_threads, CRUMB) decoded gradient */
+    uint32_t *idx; /* sampled rows */
     int64_t idx_room;
     cv_dgauss *tables; /* for `variance`, NULL before the first round */
     cv_variance variance;
@@ -65,9 +65,9 @@ cv_private_trainer *cv_private_trainer_create(const cv_model *model,
     t->n = cv_model_params(model)->n;
     t->grad = cv_private_grad_create(model, clip, exponent, wide);
     t->acc = cv_calloc(t->n, word_size(wide));
-    t->n_pieces = cv_blas_threads();
-    t->noise = cv_calloc((size_t)t->n_pieces * PIECE, word_size(wide));
-    t->piece = CV_NEW((size_t)t->n_pieces * PIECE, float);
+    t->n_threads = cv_blas_threads();
+    t->noise = cv_calloc((size_t)t->n_threads * PIECE, word_size(wide));
+    t->crumb = CV_NEW((size_t)t->n_threads * CRUMB, float);
     if (config->momentum != 0.0)
         t->velocity = CV_NEW(t->n, float);
     return t;
@@ -82,7 +82,7 @@ void cv_private_trainer_destroy(cv_private_trainer **t)
     free((*t)->acc);
     free((*t)->velocity);
     free((*t)->noise);
-    free((*t)->piece);
+    free((*t)->crumb);
     free((*t)->idx);
     CV_FREE(*t);
 }
@@ -91,10 +91,10 @@ size_t cv_private_trainer_bytes(const cv_model *model,
                                 const cv_train_config *config, int wide)
 {
     size_t n = cv_model_params(model)->n, word = word_size(wide);
-    size_t pieces = (size_t)cv_blas_threads() * PIECE;
+    size_t threads = (size_t)cv_blas_threads();
     return sizeof(cv_private_trainer) + cv_private_grad_bytes(model) +
            n * word + (config->momentum != 0.0 ? n * sizeof(float) : 0) +
-           pieces * (word + sizeof(float));
+           threads * (PIECE * word + CRUMB * sizeof(float));
 }
 
 /* ---- the SGD step ---- */
@@ -175,40 +175,58 @@ static void step_key(uint8_t key[32], const uint8_t round_key[32],
     cv_hkdf_expand(key, 32, round_key, info, sizeof info);
 }
 
-/* Add noise to words [at, at + n) of acc, decode them, and step. */
-static void finish_piece(cv_private_trainer *t, int buffer, size_t at, size_t n,
-                         const uint8_t key[32], double divisor, float *w,
-                         const float *start)
+/* What one thread has to itself. */
+typedef struct {
+    void *noise; /* (PIECE) words */
+    float *grad; /* (CRUMB) */
+} buffers;
+
+/* Words [at, at + n) of acc: noise, decode, step. */
+static void finish_crumb(cv_private_trainer *t, const buffers *b,
+                         const void *noise, size_t at, size_t n, double divisor,
+                         float *w, const float *start)
 {
-    size_t word = word_size(t->wide), offset = (size_t)buffer * PIECE;
-    void *noise = (char *)t->noise + offset * word;
-    void *acc = (char *)t->acc + at * word;
-    float *grad = t->piece + offset;
-    memset(noise, 0, n * word);
-    if (t->wide) {
-        cv_dgauss_add_i64(t->tables, noise, n, key, at);
+    void *acc = (char *)t->acc + at * word_size(t->wide);
+    if (t->wide)
         cv_f61_add_signed(acc, noise, n);
-    } else {
-        cv_dgauss_add_i32(t->tables, noise, n, key, at);
+    else
         cv_f32_add_signed(acc, noise, n);
-    }
-    cv_private_decode(grad, acc, n, t->exponent, divisor, t->wide);
+    cv_private_decode(b->grad, acc, n, t->exponent, divisor, t->wide);
     cv_private_step(&t->config, w + at, t->velocity ? t->velocity + at : NULL,
-                    start ? start + at : NULL, grad, n);
+                    start ? start + at : NULL, b->grad, n);
+}
+
+static void finish_piece(cv_private_trainer *t, const buffers *b, size_t at,
+                         size_t n, const uint8_t key[32], double divisor,
+                         float *w, const float *start)
+{
+    size_t word = word_size(t->wide);
+    memset(b->noise, 0, n * word);
+    if (t->wide)
+        cv_dgauss_add_i64(t->tables, b->noise, n, key, at);
+    else
+        cv_dgauss_add_i32(t->tables, b->noise, n, key, at);
+    for (size_t i = 0; i < n; i += CRUMB)
+        finish_crumb(t, b, (const char *)b->noise + i * word, at + i,
+                     n - i < CRUMB ? n - i : CRUMB, divisor, w, start);
 }
 
 static void finish_step(cv_private_trainer *t, const uint8_t key[32],
                         double divisor, float *w, const float *start)
 {
     int64_t pieces = (int64_t)((t->n + PIECE - 1) / PIECE);
-#pragma omp parallel for num_threads(t->n_pieces) if (t->n_pieces > 1)         \
+#pragma omp parallel for num_threads(t->n_threads) if (t->n_threads > 1)       \
     schedule(static)
-    for (int buffer = 0; buffer < t->n_pieces; buffer++)
-        for (int64_t i = buffer; i < pieces; i += t->n_pieces) {
+    for (int mine = 0; mine < t->n_threads; mine++) {
+        size_t m = (size_t)mine;
+        buffers b = {(char *)t->noise + m * PIECE * word_size(t->wide),
+                     t->crumb + m * CRUMB};
+        for (int64_t i = mine; i < pieces; i += t->n_threads) {
             size_t at = (size_t)i * PIECE;
-            finish_piece(t, buffer, at, t->n - at < PIECE ? t->n - at : PIECE,
-                         key, divisor, w, start);
+            finish_piece(t, &b, at, t->n - at < PIECE ? t->n - at : PIECE, key,
+                         divisor, w, start);
         }
+    }
 }
 
 static void take_step(cv_private_trainer *t, const cv_samples *data,
@@ -267,7 +285,7 @@ int cv_private_train_silo(cv_private_trainer *t, const cv_samples *data,
     for (int64_t step = 0; step < t->config.steps; step++)
         take_step(t, data, local, step, w, start);
     /* acc is 0 again. Who knew the noise would know the sums. */
-    cv_wipe(t->noise, (size_t)t->n_pieces * PIECE * word_size(t->wide));
+    cv_wipe(t->noise, (size_t)t->n_threads * PIECE * word_size(t->wide));
     *finite = isfinite(cv_max_abs(w, t->n)) != 0;
     return 0;
 }

@@ -25,7 +25,7 @@
 
 enum {
     CV_SCATTERING_MIN = 8, /* least height and width */
-    CV_SCATTERING_MAX = 4096,
+    CV_SCATTERING_MAX = 1024,
     CV_SCATTERING_CHANNELS = 81,
     CV_SCATTERING_GROUPS = 27, /* of channels, for the normalisation */
     CV_SCATTERING_ROWS = 16    /* images that are worked on together */

@@ -27,7 +27,7 @@
 #include "solver/train.h"
 
 enum { ROWS = 60000, COLS = 784, HIDDEN = 200, CLASSES = 10, BATCH = 256 };
-enum { STEPS = 50, PIECE = 4 * CV_DGAUSS_BLOCK };
+enum { STEPS = 50, PIECE = 4 * CV_DGAUSS_BLOCK, CRUMB = 1024 };
 enum { SAMPLE, GATHER, RUN, CLIP, SUM, QUANTISE, NOISE, STEP, N_PARTS };
 static const char *const part_names[N_PARTS] = {
     "sample (60,000 rows)", "gather",      "forward, backward",
@@ -46,8 +46,8 @@ typedef struct {
     cv_private_local local;
     /* 256 rows, part by part */
     cv_private_pass *pass;
-    float *gradient, *piece;
-    uint32_t *acc, *idx, *sample;
+    float *gradient, *crumb;
+    uint32_t *acc, *idx, *next, *sample;
     int32_t *noise;
     cv_dgauss *tables;
     cv_stream rows;
@@ -111,9 +111,10 @@ static int make(bench *b, int grid)
                            BATCH, sample_key, noise_key};
     b->pass = cv_private_pass_create(b->model, 1.0);
     b->gradient = CV_NEW(b->n, float);
-    b->piece = CV_NEW(PIECE, float);
+    b->crumb = CV_NEW(CRUMB, float);
     b->acc = CV_NEW(b->n, uint32_t);
     b->idx = CV_NEW(BATCH, uint32_t);
+    b->next = CV_NEW(BATCH, uint32_t);
     b->sample = CV_NEW(ROWS, uint32_t);
     b->noise = CV_NEW(PIECE, int32_t);
     cv_stream_open(&b->rows, 1, "bench rows", 0, 0);
@@ -137,7 +138,7 @@ static void drop(bench *b)
                    b->w,
                    b->start,
                    b->gradient,
-                   b->piece,
+                   b->crumb,
                    b->acc,
                    b->idx,
                    b->sample,
@@ -186,12 +187,26 @@ static double finish(bench *b, const uint8_t key[32], double *part, double t)
         memset(b->noise, 0, n * sizeof *b->noise);
         cv_dgauss_add_i32(b->tables, b->noise, n, key, at);
         t = lap(&part[NOISE], t);
-        cv_f32_add_signed(b->acc + at, b->noise, n);
-        cv_private_decode(b->piece, b->acc + at, n, b->exponent, BATCH, 0);
-        cv_private_step(&b->config, b->w + at, NULL, NULL, b->piece, n);
+        for (size_t i = at; i < at + n; i += CRUMB) {
+            size_t k = at + n - i < CRUMB ? at + n - i : CRUMB;
+            cv_f32_add_signed(b->acc + i, b->noise + i - at, k);
+            cv_private_decode(b->crumb, b->acc + i, k, b->exponent, BATCH, 0);
+            cv_private_step(&b->config, b->w + i, NULL, NULL, b->crumb, k);
+        }
         t = lap(&part[STEP], t);
     }
     return t;
+}
+
+/* Rows of the next step; those of this one were chosen before. */
+static void choose_rows(bench *b)
+{
+    const uint32_t every = ROWS / BATCH;
+    uint32_t *idx = b->idx;
+    b->idx = b->next;
+    b->next = idx;
+    for (uint32_t i = 0; i < BATCH; i++)
+        idx[i] = i * every + (uint32_t)cv_stream_below(&b->rows, every);
 }
 
 static double fixed_step(bench *b)
@@ -200,13 +215,12 @@ static double fixed_step(bench *b)
     memcpy(b->w, b->start, b->n * sizeof *b->w);
     for (int s = 0; s < STEPS; s++) {
         uint8_t key[32] = {(uint8_t)s};
-        const uint32_t every = ROWS / BATCH;
-        for (uint32_t i = 0; i < BATCH; i++)
-            b->idx[i] = i * every + (uint32_t)cv_stream_below(&b->rows, every);
+        choose_rows(b);
         t = stopwatch();
         cv_poisson_sample(b->sample, ROWS, b->local.sampling, key);
         t = lap(&part[SAMPLE], t);
         cv_samples_gather(&b->data, b->idx, 0, BATCH, b->pass->x, b->pass->y);
+        cv_samples_prefetch(&b->data, b->next, BATCH);
         t = lap(&part[GATHER], t);
         cv_private_pass_run(b->pass, b->w, BATCH);
         t = lap(&part[RUN], t);

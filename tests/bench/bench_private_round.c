@@ -26,6 +26,7 @@
 #include "privacy/field.h"
 #include "privacy/lincheck.h"
 #include "privacy/mask.h"
+#include "privacy/masked.h"
 #include "privacy/quantise.h"
 #include "solver/strategy.h"
 
@@ -59,6 +60,7 @@ typedef struct {
     size_t n;
     int rank, size;
     cv_mask_peer peer[MAX_RANKS];
+    uint8_t noise_key[32];
 } round_buffers;
 
 typedef struct {
@@ -99,48 +101,63 @@ static int grid(const round_buffers *b, double weight, double sigma)
     return sigma > 0.0 ? e + 1 : e; /* room for the noise */
 }
 
-static void draw_noise(const round_buffers *b, double sigma)
+static cv_dgauss *sampler(double sigma)
 {
     cv_dgauss *d;
     cv_err err;
-    const uint8_t key[32] = {42, (uint8_t)b->rank};
     CV_CHECK(cv_dgauss_create(cv_variance_at_least(sigma), 0, &d, &err) == 0);
+    return d;
+}
+
+static void draw_ahead(const round_buffers *b, double sigma)
+{
+    cv_dgauss *d = sampler(sigma);
     memset(b->noise, 0, b->n * sizeof *b->noise);
-    cv_dgauss_add_i32(d, b->noise, b->n, key, 0);
+    cv_dgauss_add_i32(d, b->noise, b->n, b->noise_key, 0);
     cv_dgauss_destroy(&d);
 }
 
 /* y = q + noise + masks, and its commitment. */
-static void mask(const round_buffers *b, const row *r, int e,
-                 uint8_t root[32])
+static void mask(const round_buffers *b, const row *r, int e, uint8_t root[32])
 {
-    double weight = 1.0 / b->size;
-    if (r->sigma > 0.0 && !r->ahead)
-        draw_noise(b, r->sigma);
-    cv_f32_encode(b->y, b->delta, r->sigma > 0.0 ? b->noise : NULL, b->n,
-                  weight, e);
-    cv_masker *m = cv_masker_create(b->peer, b->size - 1);
-    cv_masker_add_u32(m, b->y, 0, b->n);
-    cv_masker_destroy(&m);
-    if (!r->check)
-        return;
-    cv_commit *c = cv_commit_create();
-    cv_commit_add(c, b->y, b->n * sizeof *b->y);
-    cv_commit_root(c, root);
-    cv_commit_destroy(&c);
+    cv_dgauss *d = r->sigma > 0.0 && !r->ahead ? sampler(r->sigma) : NULL;
+    cv_masking m = {.factor = 1.0 / b->size,
+                    .exponent = e,
+                    .noise = d,
+                    .noise_key = b->noise_key,
+                    .masker = cv_masker_create(b->peer, b->size - 1),
+                    .masked = r->check ? cv_commit_create() : NULL};
+    cv_masked_u32(&m, b->y, b->delta, r->ahead ? b->noise : NULL, b->n);
+    if (r->check)
+        cv_commit_root(m.masked, root);
+    cv_commit_destroy(&m.masked);
+    cv_masker_destroy(&m.masker);
+    cv_dgauss_destroy(&d);
+}
+
+typedef struct {
+    const uint32_t *sum;
+    cv_commit *digest; /* H(S), or NULL */
+    int canonical;
+} arrival;
+
+static void receive(void *context, size_t first, size_t n)
+{
+    arrival *a = context;
+    a->canonical &= cv_f32_canonical(a->sum + first, n);
+    if (a->digest)
+        cv_commit_add(a->digest, a->sum + first, n * sizeof *a->sum);
 }
 
 static void sum(const round_buffers *b, const row *r, uint8_t digest[32])
 {
-    cv_sum_words_all(MPI_COMM_WORLD, b->sum, b->y, b->n, sizeof *b->y,
-                     cv_f32_sum);
-    CV_CHECK(cv_f32_canonical(b->sum, b->n));
-    if (!r->check)
-        return;
-    cv_commit *c = cv_commit_create();
-    cv_commit_add(c, b->sum, b->n * sizeof *b->sum);
-    cv_commit_root(c, digest);
-    cv_commit_destroy(&c);
+    arrival a = {b->sum, r->check ? cv_commit_create() : NULL, 1};
+    cv_sum_pieces_all(MPI_COMM_WORLD, b->sum, b->y, b->n, sizeof *b->y,
+                      cv_f32_sum, receive, &a);
+    CV_CHECK(a.canonical);
+    if (r->check)
+        cv_commit_root(a.digest, digest);
+    cv_commit_destroy(&a.digest);
 }
 
 /* The challenge follows all commitments and H(S). */
@@ -174,8 +191,8 @@ static void step(const round_buffers *b, int e)
     cv_server_config c = {1.0, 0.9, 0.9, 0.99, 1e-3};
     cv_f32_decode(b->mean, b->sum, b->n, e, 1.0);
     volatile float update = cv_max_abs(b->mean, b->n);
-    cv_strategy_find("fedavg")->step(
-        &c, b->w, NULL, (const float *const *)&b->mean, 1.0, b->n);
+    cv_strategy_find("fedavg")->step(&c, b->w, NULL,
+                                     (const float *const *)&b->mean, 1.0, b->n);
     double sum = (double)(uint32_t)cv_checksum64(b->w, b->n * sizeof *b->w);
     double all[2] = {sum, -sum};
     cv_max_f64_all(MPI_COMM_WORLD, all, 2);
@@ -188,7 +205,7 @@ static void round_once(const round_buffers *b, const row *r, timing *t)
     double at[PARTS + 1];
     uint8_t root[32] = {0}, digest[32] = {0}, all[MAX_RANKS][MESSAGE];
     if (r->ahead)
-        draw_noise(b, r->sigma);
+        draw_ahead(b, r->sigma);
     MPI_Barrier(MPI_COMM_WORLD);
     at[0] = MPI_Wtime();
     int e = grid(b, 1.0 / b->size, r->sigma);
@@ -226,8 +243,9 @@ static void tell(const row *r, const timing *t, size_t n, int size,
         printf("Allreduce %.4f s\t%.2f\t-\n", bare_best, ratio);
 }
 
-static void set_peers(round_buffers *b)
+static void set_keys(round_buffers *b)
 {
+    b->noise_key[0] = (uint8_t)b->rank;
     for (int j = 0, k = 0; j < b->size; j++) {
         if (j == b->rank)
             continue;
@@ -252,7 +270,7 @@ static void fill(round_buffers *b)
     for (size_t i = 0; i < b->n; i++)
         b->delta[i] = (float)(cv_stream_uniform(&s) - 0.5);
     cv_stream_close(&s);
-    set_peers(b);
+    set_keys(b);
 }
 
 int main(int argc, char **argv)

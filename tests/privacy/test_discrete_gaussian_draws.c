@@ -14,6 +14,7 @@
 #include "core/hash.h"
 #include "core/mem.h"
 #include "privacy/discrete_gaussian.h"
+#include "privacy/discrete_gaussian_table.h"
 
 static cv_dgauss *make(cv_variance v, int levels)
 {
@@ -133,6 +134,44 @@ static void noise_is_the_same_everywhere(void **state)
         cv_dgauss_destroy(&d);
     }
     free(v);
+}
+
+/* Whatever this CPU can do gives what the plain loop gives, for all words. */
+static void fast_looks_agree_with_the_plain_one(void **state)
+{
+    (void)state;
+    enum { N = 65536 };
+    uint16_t *word = CV_NEW(N, uint16_t);
+    uint16_t *open = CV_NEW(N, uint16_t), *want_open = CV_NEW(N, uint16_t);
+    uint32_t *sum = CV_NEW(N, uint32_t), *want = CV_NEW(N, uint32_t);
+    static const double sigmas[] = {0.5, 40.0, 2300.0};
+    for (uint32_t i = 0; i < N; i++)
+        word[i] = (uint16_t)(i * 40503);
+    for (int k = 0; k < 3; k++) {
+        cv_dgauss *d = make(cv_variance_at_least(sigmas[k]), 1);
+        for (uint32_t i = 0; i < N; i++)
+            want[i] = i * 2654435761u;
+        size_t left =
+            cv_dgauss_look_plain(want, want_open, word, N, d->direct, 123457);
+        for (int which = 0; which < CV_DGAUSS_FAST; which++) {
+            cv_dgauss_look *look = cv_dgauss_look_fast(which);
+            for (uint32_t i = 0; i < N; i++)
+                sum[i] = i * 2654435761u;
+            if (!look) {
+                print_message("no fast look %d here\n", which);
+                continue;
+            }
+            assert_int_equal(look(sum, open, word, N, d->direct, 123457), left);
+            assert_memory_equal(sum, want, N * sizeof *sum);
+            assert_memory_equal(open, want_open, left * sizeof *open);
+        }
+        cv_dgauss_destroy(&d);
+    }
+    free(word);
+    free(open);
+    free(want_open);
+    free(sum);
+    free(want);
 }
 
 static void vectors_may_be_split(void **state)
@@ -412,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_follow_the_layout),
         cmocka_unit_test(noise_is_the_same_everywhere),
+        cmocka_unit_test(fast_looks_agree_with_the_plain_one),
         cmocka_unit_test(vectors_may_be_split),
         cmocka_unit_test(both_samplers_follow_the_probabilities),
         cmocka_unit_test(moments_are_those_of_a_gaussian),
