@@ -8,6 +8,10 @@ import harness
 
 FAULT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fault")
 
+# As in tests/fault/kills.py: Open MPI need not look for networks.
+FAST = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,vader",
+        "OMPI_MCA_mpi_yield_when_idle": "1"}
+
 # The program's calls into MPI. Those that carry data are recorded; the others
 # carry none (MPI_Comm_split: who shares a silo).
 TAPPED = {"MPI_Allreduce", "MPI_Allgather", "MPI_Allgatherv", "MPI_Bcast",

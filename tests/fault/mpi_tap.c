@@ -23,6 +23,7 @@
  *             add32 WORD VALUE   modulo 2^32 - 5
  *             add61 WORD VALUE   modulo 2^61 - 1
  *             again OFFSET J     what this rank sent in its Jth such call
+ *             copy OFFSET FROM   as many bytes as BYTES, from there in the message
  *             file OFFSET PATH   what the file holds
  *   TAP_FIRED   file that gets a line per rule that was followed: RANK NUMBER
  */
@@ -216,6 +217,12 @@ static void follow(const rule *r, const kind *k, uint8_t *data, size_t size)
             fail("no such call yet", r->text);
         fit(r, at, k->bytes, size);
         memcpy(data + at, k->sent[j - 1], k->bytes);
+        return;
+    }
+    if (!strcmp(r->action, "copy")) {
+        fit(r, at, k->bytes, size);
+        fit(r, (size_t)atoi(r->text), k->bytes, size);
+        memmove(data + at, data + atoi(r->text), k->bytes);
         return;
     }
     if (!strcmp(r->action, "file")) {
