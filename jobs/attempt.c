@@ -24,6 +24,18 @@ cv_journal *cv_attempt_journal(const cv_run *run, int s)
     return s == 0 ? sec->journal : NULL; /* NULL but at the root */
 }
 
+int64_t cv_attempt_newest(const cv_journal *j, const uint8_t run_id[32])
+{
+    size_t n = 0;
+    int64_t newest = -1;
+    const cv_journal_entry *e = j ? cv_journal_entries(j, &n) : NULL;
+    for (size_t i = 0; i < n; i++)
+        if (e[i].kind == CV_JOURNAL_ATTEMPT && e[i].round > newest &&
+            memcmp(e[i].run_id, run_id, 32) == 0)
+            newest = e[i].round;
+    return newest;
+}
+
 /* Last attempt at this very round; 0 is the preparation. */
 const cv_journal_entry *cv_attempt_last(const cv_journal *j,
                                         const uint8_t run_id[32], int64_t round)
@@ -246,8 +258,11 @@ static int begin_on_leader(cv_joining *j, int64_t round, int32_t *status,
     rc = check_members(run, j->at, err);
     if (!rc)
         rc = follow_last(j, replay, err);
+    /* The same everywhere, unless a silo signed one message for some and another
+     * for others. */
+    rc = cv_agree_all(run->fed.leaders, rc, err);
     if (rc)
-        return rc; /* from what all have gathered: the same everywhere */
+        return rc;
     cv_roster_digest(j);
     rc = cv_roster_sign(j, err);
     rc = cv_agree_all(run->fed.leaders, rc, err);
@@ -389,7 +404,7 @@ int cv_attempt_spend_all(cv_run *run, const cv_attempt *at,
 int cv_attempt_same_vectors_all(cv_run *run, const cv_attempt *at,
                                 const uint8_t *vectors)
 {
-    int differ = 0, any = 0;
+    int differ = 0;
     int leader = cv_fed_is_leader(&run->fed), simulated;
     simulated = run->job->simulate.enabled;
     uint8_t pooled[32] = {0};
@@ -405,8 +420,13 @@ int cv_attempt_same_vectors_all(cv_run *run, const cv_attempt *at,
         differ |= !e || memcmp(e->vector, simulated ? pooled : vectors + 32 * s,
                                32) != 0;
     }
-    MPI_Allreduce(&differ, &any, 1, MPI_INT, MPI_MAX, run->fed.world);
-    return !any;
+    cv_err why;
+    cv_err_set(&why, CV_ERR_VERIFY, NULL, 0,
+               "round %lld was spent before with another vector, and the same "
+               "noise must not be used again",
+               (long long)at->round);
+    cv_vote_all(run->fed.world, &differ, 1, &why);
+    return !differ;
 }
 
 void cv_attempt_end(cv_attempt *at)

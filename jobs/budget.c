@@ -341,7 +341,15 @@ static int plan_all(cv_run *run, cv_err *err)
     cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
     cv_budget_set_clip(run, b->clip);
     /* Everything else is found by each rank for itself: the root's word for
-     * the multiplier is held against the job's epsilon. */
+     * the multiplier is held against the job's, or against its epsilon. */
+    double given = run->job->privacy.noise_multiplier;
+    if (given > 0.0 && b->multiplier != given)
+        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                        "rank 0 gave the noise multiplier %g, the job says %g",
+                        b->multiplier, given);
+    rc = cv_agree_all(world, rc, err);
+    if (rc)
+        return rc;
     cv_segment round;
     segment_of(run, run->fed.n_silos - run->secure->collusion, &round);
     rc = find_allowed(run, &round, err);

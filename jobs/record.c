@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "core/tagged.h"
 #include "jobs/budget.h"
+#include "jobs/join.h"
 #include "jobs/secure.h"
 #include "jobs/site.h"
 #include "mpi/agree.h"
@@ -214,16 +215,16 @@ int cv_sign_record_all(cv_run *run, cv_err *err)
 static int check_journal(const cv_run *run, const cv_hosted *h,
                          const cv_journal *j, cv_err *err)
 {
-    const cv_journal_entry *last = cv_journal_last(j, run->run_id, 0);
+    int64_t newest = cv_attempt_newest(j, run->run_id);
     const cv_journal_entry *done = cv_journal_last_signed(j, run->run_id);
-    if (!last || last->round < run->round)
+    if (newest < run->round)
         return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
                           "silo %s: its journal %s; what it has spent is not "
                           "known any more. Restore the newest journal, or "
                           "begin a new run in another folder (--out)",
                           h->name,
-                          last ? "is older than the checkpoint"
-                               : "does not know this run");
+                          newest >= 0 ? "is older than the checkpoint"
+                                      : "does not know this run");
     if (done && done->round > run->round + 1)
         return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                           "silo %s has signed round %lld of this run; the "

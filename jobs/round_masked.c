@@ -245,7 +245,7 @@ static int begin_private(masked *m, const uint8_t *drawn, cv_err *err)
     cv_budget_round(run, &m->at, &cost);
     cv_journal_cost entry = cv_budget_cost(run, &cost);
     int rc = cv_attempt_spend_all(run, &m->at, &entry, m->vector, err);
-    if (!rc)
+    if (!rc && m->at.draw == m->at.attempt) /* a replay has been charged */
         cv_budget_charge(run, &cost);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "mpi/agree.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +17,55 @@ static void wipe_tail(char *text, size_t size)
     memset(text + n, 0, size - n);
 }
 
+/* This rank knows that something is wrong, and the others are told that all is
+ * well: whoever can change a sum can change the vote about it. There is nobody
+ * left to agree with, and to go on would be to trust what is known to be false. */
+_Noreturn static void outvoted(const cv_err *why)
+{
+    char text[1100];
+    cv_err_format(why, text, sizeof text);
+    fprintf(stderr,
+            "%s; and the agreement of the ranks came back without it: the "
+            "network, the MPI library or another rank suppresses what ranks "
+            "say\n",
+            text);
+    fflush(stderr);
+    MPI_Abort(MPI_COMM_WORLD, cv_exit_code(CV_ERR_VERIFY));
+    abort();
+}
+
+void cv_vote_all(MPI_Comm comm, int *vote, int n, const cv_err *why)
+{
+    int *mine = CV_NEW(n, int);
+    memcpy(mine, vote, (size_t)n * sizeof *mine);
+    MPI_Allreduce(mine, vote, n, MPI_INT, MPI_MAX, comm);
+    for (int i = 0; i < n; i++) {
+        if (mine[i] && !vote[i])
+            outvoted(why);
+        vote[i] = vote[i] != 0;
+    }
+    free(mine);
+}
+
+/* The error as it came from another rank. */
+static void take_error(cv_err *err, const cv_err *from)
+{
+    *err = *from;
+    if (err->code >= 0)
+        err->code = CV_ERR_VERIFY;
+    err->file[sizeof err->file - 1] = '\0';
+    err->text[sizeof err->text - 1] = '\0';
+    err->site[0] = '\0';
+}
+
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
 {
     int rank, mine, first;
     MPI_Comm_rank(comm, &rank);
     mine = rc < 0 ? rank : INT_MAX;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first > mine)
+        outvoted(err);
     if (first == INT_MAX)
         return 0;
     cv_err agreed = {0};
@@ -39,8 +83,8 @@ int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
         wipe_tail(agreed.text, sizeof agreed.text);
     }
     MPI_Bcast(&agreed, (int)sizeof agreed, MPI_BYTE, first, comm);
-    *err = agreed;
-    return agreed.code;
+    take_error(err, &agreed);
+    return err->code;
 }
 
 int cv_same_digest_all(MPI_Comm comm, const uint8_t digest[32])

@@ -114,13 +114,12 @@ def label(calls):
         else:
             c.label = "record"
         c.round, c.step = rounds, step
-    for k, i in enumerate(gathers):
-        if calls[i].label == "echo":
-            for c in calls[i + 1:gathers[k + 1]]:
-                if c.name == "Allreduce" and not c.in_line and \
-                        c.bytes > 16:
-                    c.label, c.round = "words", calls[i].round
-                    c.step = calls[i].step
+    echo = None
+    for c in calls:
+        if c.name == "Allgatherv":
+            echo = c if c.label == "echo" else None
+        elif echo and c.name == "Allreduce" and not c.in_line and c.bytes > 16:
+            c.label, c.round, c.step = "words", echo.round, echo.step
     return calls
 
 
