@@ -24,18 +24,6 @@ cv_journal *cv_attempt_journal(const cv_run *run, int s)
     return s == 0 ? sec->journal : NULL; /* NULL but at the root */
 }
 
-int64_t cv_attempt_newest(const cv_journal *j, const uint8_t run_id[32])
-{
-    size_t n = 0;
-    int64_t newest = -1;
-    const cv_journal_entry *e = j ? cv_journal_entries(j, &n) : NULL;
-    for (size_t i = 0; i < n; i++)
-        if (e[i].kind == CV_JOURNAL_ATTEMPT && e[i].round > newest &&
-            memcmp(e[i].run_id, run_id, 32) == 0)
-            newest = e[i].round;
-    return newest;
-}
-
 /* Last attempt at this very round; 0 is the preparation. */
 const cv_journal_entry *cv_attempt_last(const cv_journal *j,
                                         const uint8_t run_id[32], int64_t round)

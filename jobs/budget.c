@@ -28,7 +28,12 @@ static int is_local(const cv_job *job)
     return is_record(job) && job->privacy.noise == CV_NOISE_LOCAL;
 }
 
-static cv_account_method method_of(const cv_job *job)
+int cv_budget_is_stepped(const cv_job *job)
+{
+    return is_record(job) && !is_local(job);
+}
+
+cv_account_method cv_budget_method(const cv_job *job)
 {
     return job->privacy.accountant == CV_ACCOUNTANT_RDP ? CV_ACCOUNT_RDP
                                                         : CV_ACCOUNT_PLD;
@@ -166,8 +171,8 @@ static void update_epsilon(cv_run *run)
     cv_spent spent;
     if (run->fed.rank != 0)
         return;
-    cv_accountant_epsilon(run->budget->spent, &spent, method_of(run->job),
-                          run->job->privacy.delta);
+    cv_accountant_epsilon(run->budget->spent, &spent,
+                          cv_budget_method(run->job), run->job->privacy.delta);
     run->budget->epsilon = spent.epsilon;
 }
 
@@ -187,80 +192,15 @@ cv_variance cv_budget_share(const cv_run *run, const cv_attempt *at)
     return is_local(run->job) ? v : cv_variance_share(v, (uint64_t)at->honest);
 }
 
+void cv_budget_repeated(cv_run *run)
+{
+    run->budget->paid -= run->budget->paid > 0;
+}
+
 int cv_budget_spent(const cv_run *run)
 {
-    return run->budget && run->job->privacy.enabled && run->budget->allowed < 1;
-}
-
-/* ---- limits -----------------------------------------------------------------
- */
-
-static void entry_segment(const cv_journal_cost *c, cv_segment *s)
-{
-    *s = (cv_segment){
-        .noise_multiplier = c->noise_multiplier,
-        .sampling = c->sampling,
-        .steps = c->steps,
-        .integers = {c->sensitivity, c->shares, c->dimension, c->sampler}};
-}
-
-/* All that this site has ever spent on these data. */
-static int site_spent(const cv_party *p, cv_accountant *a, cv_err *err)
-{
-    size_t n;
-    int rc = 0;
-    const cv_journal_entry *e = cv_journal_entries(p->journal, &n);
-    for (size_t i = 0; i < n && !rc; i++) {
-        cv_segment s;
-        if (e[i].cost.steps == 0 ||
-            !cv_journal_same_data(&e[i], p->data, p->place))
-            continue;
-        entry_segment(&e[i].cost, &s);
-        rc = cv_accountant_add(a, &s, err);
-    }
-    return rc;
-}
-
-/* The site's own limit, over all runs: does it allow the rounds to come? */
-static int check_site(const cv_run *run, const cv_hosted *h, const cv_party *p,
-                      const cv_segment *round, cv_err *err)
-{
-    const cv_job *job = run->job;
-    double epsilon = h->site->limits.epsilon, delta = h->site->limits.delta;
-    int64_t steps = 0, want = job->training.rounds - run->round;
-    if (epsilon <= 0.0 && delta <= 0.0)
-        return 0;
-    delta = delta > 0.0 ? delta : job->privacy.delta;
-    epsilon = epsilon > 0.0 ? epsilon : job->privacy.epsilon;
-    if (!(epsilon > 0.0))
-        return 0;
-    cv_accountant *a;
-    cv_accountant_create(&a);
-    int rc = site_spent(p, a, err);
-    if (!rc)
-        rc = cv_accountant_steps(a, &steps, round, method_of(job), epsilon,
-                                 delta, err);
-    cv_accountant_destroy(&a);
-    if (rc || steps / run->budget->steps >= want)
-        return rc;
-    return cv_err_set(
-        err, CV_ERR_PRIVACY, NULL, 0,
-        "silo %s: its own limit (epsilon %g at delta %g, over all runs on its "
-        "data) allows %lld of the %lld rounds to come; lower training.rounds, "
-        "add noise, or have the site raise `limits` in its silo.yaml",
-        h->name, epsilon, delta, (long long)(steps / run->budget->steps),
-        (long long)want);
-}
-
-static int check_sites(const cv_run *run, const cv_segment *round, cv_err *err)
-{
-    int rc = 0;
-    if (run->job->simulate.enabled || !cv_fed_is_leader(&run->fed))
-        return 0;
-    for (int s = 0; s < run->fed.n_hosted && !rc; s++)
-        rc = check_site(run, &run->hosted[s], &run->secure->party[s], round,
-                        err);
-    return rc;
+    const cv_budget *b = run->budget;
+    return b && run->job->privacy.enabled && b->allowed < 1 && b->paid < 1;
 }
 
 /* ---- the plan ----------------------------------------------------------------
@@ -278,7 +218,7 @@ static int find_multiplier(cv_run *run, int honest, cv_err *err)
     }
     segment_of(run, honest, &s);
     s.steps = b->steps * job->training.rounds;
-    return cv_accountant_noise(NULL, &b->multiplier, &s, method_of(job),
+    return cv_accountant_noise(NULL, &b->multiplier, &s, cv_budget_method(job),
                                job->privacy.epsilon, job->privacy.delta, err);
 }
 
@@ -290,18 +230,16 @@ static int find_allowed(cv_run *run, const cv_segment *round, cv_err *err)
     b->allowed = CV_MAX_STEPS;
     if (!(job->privacy.epsilon > 0.0))
         return 0;
-    int rc = cv_accountant_steps(b->spent, &steps, round, method_of(job),
+    int rc = cv_accountant_steps(b->spent, &steps, round, cv_budget_method(job),
                                  job->privacy.epsilon, job->privacy.delta, err);
     if (!rc && steps < CV_MAX_STEPS)
         b->allowed = steps / b->steps;
-    if (!rc && b->allowed < 1 && run->round < job->training.rounds)
+    /* A run that goes on and has spent what it had is through. */
+    if (!rc && b->allowed < 1 && run->round == 0)
         rc = cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
-                        "the budget of epsilon %g at delta %g allows no %s "
-                        "round; it has spent %s; raise privacy.epsilon or add "
-                        "noise in a new run",
-                        job->privacy.epsilon, job->privacy.delta,
-                        run->round ? "further" : "single",
-                        run->round ? "what it had" : "nothing yet");
+                        "the budget of epsilon %g at delta %g allows no single "
+                        "round; raise privacy.epsilon or add noise",
+                        job->privacy.epsilon, job->privacy.delta);
     return rc;
 }
 
@@ -341,18 +279,17 @@ static int plan_all(cv_run *run, cv_err *err)
     cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
     cv_budget_set_clip(run, b->clip);
     /* Everything else is found by each rank for itself: the root's word for
-     * the multiplier is held against the job's, or against its epsilon. */
+     * the multiplier is held against the job's epsilon. */
+    cv_segment round;
+    segment_of(run, run->fed.n_silos - run->secure->collusion, &round);
     double given = run->job->privacy.noise_multiplier;
     if (given > 0.0 && b->multiplier != given)
         rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
-                        "rank 0 gave the noise multiplier %g, the job says %g",
-                        b->multiplier, given);
-    rc = cv_agree_all(world, rc, err);
-    if (rc)
-        return rc;
-    cv_segment round;
-    segment_of(run, run->fed.n_silos - run->secure->collusion, &round);
-    rc = find_allowed(run, &round, err);
+                        "the job's noise multiplier is %g, that of %s is %g",
+                        given, run->round ? "the checkpoint" : "rank 0",
+                        b->multiplier);
+    if (!rc)
+        rc = find_allowed(run, &round, err);
     if (!rc && run->round == 0 && b->allowed < run->job->training.rounds &&
         run->job->privacy.noise_multiplier <= 0.0)
         rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
@@ -360,7 +297,7 @@ static int plan_all(cv_run *run, cv_err *err)
                         "keep the job's epsilon",
                         b->multiplier);
     if (!rc)
-        rc = check_sites(run, &round, err);
+        rc = cv_budget_check_sites(run, &round, err);
     update_epsilon(run);
     return cv_agree_all(world, rc, err);
 }
@@ -401,47 +338,4 @@ void cv_budget_close(cv_run *run)
     if (run->budget)
         cv_accountant_destroy(&run->budget->spent);
     CV_FREE(run->budget);
-}
-
-/* ---- attempts that were lost ---------------------------------------------------
- */
-
-static int64_t charged_steps(const cv_journal *j, const uint8_t run_id[32])
-{
-    size_t n;
-    int64_t steps = 0;
-    const cv_journal_entry *e = cv_journal_entries(j, &n);
-    for (size_t i = 0; i < n; i++)
-        if (memcmp(e[i].run_id, run_id, 32) == 0)
-            steps += e[i].cost.steps;
-    return steps;
-}
-
-int cv_budget_lost_all(cv_run *run, cv_err *err)
-{
-    const cv_secure *sec = run->secure;
-    double most = 0.0;
-    size_t n;
-    if (!run->job->privacy.enabled)
-        return 0;
-    for (int s = 0; s < run->fed.n_hosted; s++) {
-        const cv_journal *j = sec->party[s].journal;
-        j = run->job->simulate.enabled ? sec->journal : j;
-        if (j)
-            most = fmax(most, (double)charged_steps(j, run->run_id));
-    }
-    cv_max_f64_all(run->fed.world, &most, 1);
-    int64_t lost = (int64_t)most;
-    const cv_segment *s = cv_accountant_segments(run->budget->spent, &n);
-    for (size_t i = 0; i < n; i++)
-        lost -= s[i].steps;
-    if (lost <= 0)
-        return 0;
-    cv_segment again = n ? s[n - 1] : (cv_segment){0};
-    if (!n)
-        segment_of(run, run->fed.n_silos - sec->collusion, &again);
-    again.steps = lost;
-    cv_log(CV_LOG_INFO, "attempts_charged_again", "steps=%lld",
-           (long long)lost);
-    return cv_accountant_add(run->budget->spent, &again, err);
 }

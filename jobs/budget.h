@@ -18,7 +18,9 @@ typedef struct cv_budget {
     double sensitivity; /* of the sum to one unit, L2, grid units */
     double multiplier;  /* noise deviation over sensitivity */
     int64_t steps;      /* sums with noise in a round */
-    int64_t allowed;    /* rounds that may still be taken; CV_MAX_STEPS: any */
+    int64_t allowed;    /* rounds that may still be paid; CV_MAX_STEPS: any */
+    int64_t paid;       /* rounds after the checkpoint that were paid for before
+                         * a restart, and may be repeated for nothing */
     cv_accountant *spent; /* by the run so far: the public ledger */
     double epsilon;       /* of that at the job's delta; at the root */
 } cv_budget;
@@ -44,8 +46,9 @@ double cv_budget_bit(const cv_run *run, int exponent);
 void cv_budget_round(const cv_run *run, const cv_attempt *at, cv_segment *out);
 /** The same as an entry of the journals. */
 cv_journal_cost cv_budget_cost(const cv_run *run, const cv_segment *s);
-/** The round has been taken. */
+/** The round has been taken: for its cost, or for nothing. */
 void cv_budget_charge(cv_run *run, const cv_segment *s);
+void cv_budget_repeated(cv_run *run);
 
 /** Would one more round cost more than the job allows? Local, the same on all
  *  ranks. */
@@ -55,8 +58,24 @@ int cv_budget_spent(const cv_run *run);
  *  noise of each member (local), in grid units, as a variance. */
 cv_variance cv_budget_share(const cv_run *run, const cv_attempt *at);
 
+cv_account_method cv_budget_method(const cv_job *job);
+/** Is a round many sums with noise? */
+int cv_budget_is_stepped(const cv_job *job);
+
+/* ---- budget_sites.c ---- */
+
+/** Does every hosted site's own limit, over all runs, allow the rounds to come?
+ *  Local. CV_ERR_PRIVACY names the silo. */
+int cv_budget_check_sites(const cv_run *run, const cv_segment *round,
+                          cv_err *err);
+
 /** Steps that journals know and the checkpoint does not (attempts that were
- *  lost) are charged as well. Collective; after a restore. */
+ *  lost) are charged as well. Collective; after a restore. CV_ERR_VERIFY if a
+ *  journal tells of more spending or other noise than the checkpoint. */
 int cv_budget_lost_all(cv_run *run, cv_err *err);
+
+/** A round that was paid for cannot be repeated: may it be paid for again?
+ *  Collective. CV_ERR_PRIVACY if not. */
+int cv_budget_again_all(cv_run *run, const cv_attempt *at, cv_err *err);
 
 #endif

@@ -67,9 +67,10 @@ static void write_join(cv_joining *j, int s, int64_t round, int status)
     memcpy(m->ephemeral, pub.b, sizeof m->ephemeral);
     commit_nonce(m->nonce_commitment, j->nonce + 32 * s);
     const cv_journal *journal = cv_attempt_journal(run, s);
-    int64_t newest = cv_attempt_newest(journal, run->run_id);
-    cv_put_le64(m->last_round, newest > 0 ? (uint64_t)newest : 0);
-    const cv_journal_entry *last = cv_attempt_last(journal, run->run_id, round);
+    const cv_journal_entry *last =
+        journal ? cv_journal_last(journal, run->run_id, 0) : NULL;
+    cv_put_le64(m->last_round, last ? (uint64_t)last->round : 0);
+    last = cv_attempt_last(journal, run->run_id, round);
     if (last) {
         m->has_last = 1;
         cv_put_le64(m->last_attempt, (uint64_t)last->attempt);

@@ -43,9 +43,6 @@ int cv_roster_sign(cv_joining *j, cv_err *err);
 /** The journal that a hosted silo writes to; NULL if another one's stands for it
  *  (simulated). */
 cv_journal *cv_attempt_journal(const cv_run *run, int hosted);
-/** Newest round that was attempted in this run; -1 if none was. Not that of the
- *  last entry: a run that goes on prepares (round 0) once more. */
-int64_t cv_attempt_newest(const cv_journal *j, const uint8_t run_id[32]);
 /** Last attempt at this very round (0 is the preparation); NULL if none. */
 const cv_journal_entry *
 cv_attempt_last(const cv_journal *j, const uint8_t run_id[32], int64_t round);

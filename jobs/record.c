@@ -13,7 +13,7 @@
 #include "core/mem.h"
 #include "core/tagged.h"
 #include "jobs/budget.h"
-#include "jobs/join.h"
+#include "jobs/round.h"
 #include "jobs/secure.h"
 #include "jobs/site.h"
 #include "mpi/agree.h"
@@ -78,30 +78,45 @@ static void signing_digest(const cv_run *run, uint8_t out[32],
     cv_tagged_hash(out, "covey record signature v1", part, 4);
 }
 
+/* What the silo signed last of this very round, or NULL. */
+static const cv_journal_entry *signed_before(const cv_run *run,
+                                             const cv_journal *j)
+{
+    size_t n;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    while (n-- > 0)
+        if (e[n].kind == CV_JOURNAL_SIGNED && e[n].round == run->round &&
+            memcmp(e[n].run_id, run->run_id, 32) == 0)
+            return &e[n];
+    return NULL;
+}
+
 /* A silo signs one record of a round. A later attempt may replace it as long as
  * no child of it was signed, and says what it replaces. */
 static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
                         const char *name, uint8_t supersedes[32], cv_err *err)
 {
     const cv_journal_entry *last = cv_journal_last_signed(j, run->run_id);
+    const cv_journal_entry *before = signed_before(run, j);
     cv_journal_entry e = {.kind = CV_JOURNAL_SIGNED,
                           .round = run->round,
                           .attempt = run->secure->attempt,
                           .draw = run->secure->attempt};
-    if (last && last->round > run->round)
+    if (before && memcmp(before->head, run->secure->head, 32) == 0) {
+        memcpy(supersedes, before->supersedes, 32);
+        return 0; /* the same signature again */
+    }
+    /* A record that was superseded is not signed again either. */
+    if (last && (last->round > run->round ||
+                 (before && before->attempt >= run->secure->attempt)))
         return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                           "silo %s has signed round %lld of this run already "
                           "and does not sign round %lld anew; the run folder "
                           "was put back to an older state: restore the newest "
                           "checkpoint, or begin a new run",
                           name, (long long)last->round, (long long)run->round);
-    if (last && last->round == run->round) {
-        if (memcmp(last->head, run->secure->head, 32) == 0) {
-            memcpy(supersedes, last->supersedes, 32);
-            return 0; /* signed before; the same signature again */
-        }
-        memcpy(supersedes, last->head, 32);
-    }
+    if (before)
+        memcpy(supersedes, before->head, 32);
     memcpy(e.run_id, run->run_id, 32);
     memcpy(e.job_digest, run->job->digest, 32);
     memcpy(e.data, p->data, 32);
@@ -210,21 +225,66 @@ int cv_sign_record_all(cv_run *run, cv_err *err)
 /* ---- going on -------------------------------------------------------------------
  */
 
+/* The newest round that a silo's journal must know: the last one that it took
+ * part in, as far as others can tell. */
+static int64_t must_know(const cv_run *run, int silo)
+{
+    cv_run past = *run;
+    if (run->job->simulate.enabled) /* one journal for all */
+        return run->round;
+    if (!run->job->privacy.enabled) /* who was drawn may have stayed out */
+        return run->status[silo] == CV_SILO_READY ? run->round
+                                                  : run->taken[silo] > 0;
+    uint8_t *drawn = CV_NEW(run->fed.n_silos, uint8_t);
+    while (past.round > 0) {
+        past.round--; /* a round is drawn from the number of those before */
+        memset(drawn, 0, (size_t)run->fed.n_silos);
+        cv_round_draw(&past, drawn);
+        if (drawn[silo]) {
+            past.round++;
+            break;
+        }
+    }
+    free(drawn);
+    return past.round;
+}
+
+/* The newest round that the journal knows of the run; -1 if none. Preparations
+ * are round 0, and are done again after a restart: the last entry need not be
+ * of the newest round. */
+static int64_t newest_round(const cv_journal *j, const uint8_t run_id[32])
+{
+    size_t n;
+    int64_t newest = -1;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    for (size_t i = 0; i < n; i++)
+        if (e[i].round > newest && memcmp(e[i].run_id, run_id, 32) == 0)
+            newest = e[i].round;
+    return newest;
+}
+
+static int refuse_journal(const cv_hosted *h, const char *what, cv_err *err)
+{
+    return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                      "silo %s: its journal %s; what it has spent is not "
+                      "known any more. Restore the newest journal, or "
+                      "begin a new run in another folder (--out)",
+                      h->name, what);
+}
+
 /* The journal must know the run at least as far as the checkpoint does, and must
  * not have signed beyond what this checkpoint lets it do again. */
 static int check_journal(const cv_run *run, const cv_hosted *h,
                          const cv_journal *j, cv_err *err)
 {
-    int64_t newest = cv_attempt_newest(j, run->run_id);
     const cv_journal_entry *done = cv_journal_last_signed(j, run->run_id);
-    if (newest < run->round)
-        return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
-                          "silo %s: its journal %s; what it has spent is not "
-                          "known any more. Restore the newest journal, or "
-                          "begin a new run in another folder (--out)",
-                          h->name,
-                          newest >= 0 ? "is older than the checkpoint"
-                                      : "does not know this run");
+    int64_t need = must_know(run, h->index);
+    int64_t newest = newest_round(j, run->run_id);
+    if (need > 0 && newest < need)
+        return refuse_journal(h,
+                              newest < 0 ? "does not know this run"
+                                         : "is older than the checkpoint",
+                              err);
     if (done && done->round > run->round + 1)
         return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                           "silo %s has signed round %lld of this run; the "
@@ -236,20 +296,28 @@ static int check_journal(const cv_run *run, const cv_hosted *h,
     return 0;
 }
 
-/* Sums over other data than before would show what has changed. */
+/* Sums over other data than before would show what has changed; and pooled
+ * means are summed before the checkpoint is read, so a journal that has been
+ * lost is missed here where every silo has entries. */
 int cv_secure_same_data_all(cv_run *run, cv_err *err)
 {
-    int rc = 0;
+    const cv_job *job = run->job;
+    int rc = 0, everyone = job->training.participation >= 1.0 ||
+                           job->data.standardize == CV_STANDARDIZE_POOLED ||
+                           job->data.missing == CV_MISSING_MEAN;
     for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
         const cv_party *p = &run->secure->party[s];
+        const cv_hosted *h = &run->hosted[s];
         const cv_journal_entry *last =
             p->journal ? cv_journal_last(p->journal, run->run_id, 0) : NULL;
+        if (p->journal && !last && everyone)
+            rc = refuse_journal(h, "does not know this run", err);
         if (last && memcmp(last->data, p->data, 32) != 0)
             rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                             "silo %s: its data have changed since this run "
                             "began; put the old data back, or begin a new run "
                             "in another folder (--out)",
-                            run->hosted[s].name);
+                            h->name);
     }
     return cv_agree_all(run->fed.world, rc, err);
 }

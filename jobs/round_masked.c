@@ -233,6 +233,8 @@ static int begin_private(masked *m, const uint8_t *drawn, cv_err *err)
             run->status[i] = drawn[i] ? CV_SILO_READY : CV_SILO_NOT_DRAWN;
         int rc = cv_attempt_begin_all(run, &m->at, run->round + 1, run->status,
                                       replay, err);
+        if (!rc && m->at.draw == m->at.attempt && run->budget->paid > 0)
+            rc = cv_budget_again_all(run, &m->at, err);
         if (rc)
             return rc;
         train_members(m);
@@ -245,9 +247,13 @@ static int begin_private(masked *m, const uint8_t *drawn, cv_err *err)
     cv_budget_round(run, &m->at, &cost);
     cv_journal_cost entry = cv_budget_cost(run, &cost);
     int rc = cv_attempt_spend_all(run, &m->at, &entry, m->vector, err);
-    if (!rc && m->at.draw == m->at.attempt) /* a replay has been charged */
+    if (rc)
+        return rc;
+    if (m->at.draw == m->at.attempt)
         cv_budget_charge(run, &cost);
-    return rc;
+    else /* charged when it was first spent */
+        cv_budget_repeated(run);
+    return 0;
 }
 
 /* ---- from the sum to the means -------------------------------------------------------

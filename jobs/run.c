@@ -332,9 +332,9 @@ static int know_run_all(cv_run *run, cv_err *err)
     int rc = 0;
     if (run->options->resume)
         rc = cv_restore_id_all(run, err);
-    if (!rc && !run->has_id)
-        rc = make_run_id_all(run, err);
-    return rc ? rc : cv_secure_same_data_all(run, err);
+    if (!rc && run->has_id)
+        return cv_secure_same_data_all(run, err);
+    return rc ? rc : make_run_id_all(run, err);
 }
 
 /* What masks and noise need, once model and checkpoint are there. */

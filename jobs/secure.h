@@ -147,7 +147,8 @@ void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
 void cv_record_round(cv_run *run, const cv_attempt *at);
 int cv_sign_record_all(cv_run *run, cv_err *err);
 /** Before anything is summed in a run that goes on: are the silos' data those of
- *  its journals? CV_ERR_INPUT names the silo whose are not. */
+ *  its journals? CV_ERR_INPUT names the silo whose are not; CV_ERR_PRIVACY one
+ *  whose journal is gone. */
 int cv_secure_same_data_all(cv_run *run, cv_err *err);
 /** After a restore: may this run be continued from its round? */
 int cv_secure_resume_all(cv_run *run, cv_err *err);

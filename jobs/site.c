@@ -131,6 +131,19 @@ static int open_state(cv_hosted *h, const cv_silo *silo, cv_err *err)
     return rc ? rc : open_log(h, err);
 }
 
+/* Without noise nothing bounds what a job tells. */
+static int check_noise(const cv_run *run, const cv_hosted *h, cv_err *err)
+{
+    if (run->job->privacy.enabled ||
+        (h->site->limits.epsilon <= 0.0 && h->site->limits.delta <= 0.0))
+        return 0;
+    return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                      "silo %s: its silo.yaml takes part in jobs with "
+                      "differential privacy only (limits.epsilon or "
+                      "limits.delta); the job has no privacy section",
+                      h->name);
+}
+
 int cv_site_open(cv_run *run, cv_hosted *h, cv_err *err)
 {
     char *path = NULL;
@@ -143,6 +156,8 @@ int cv_site_open(cv_run *run, cv_hosted *h, cv_err *err)
                           "(or a `simulate` section in the job)");
     int rc = find_silo(opt, h, &path, &h->site, err);
     free(path);
+    if (!rc)
+        rc = check_noise(run, h, err);
     if (rc)
         return rc;
     run->threads = h->site->threads;

@@ -62,8 +62,9 @@ static void tell_privacy(const cv_run *run)
             snprintf(cap, sizeof cap, ", epsilon at most %g at delta %g",
                      job->privacy.epsilon, job->privacy.delta);
         if (b->allowed != CV_MAX_STEPS)
-            snprintf(rounds, sizeof rounds, "; the budget allows %lld rounds",
-                     (long long)b->allowed);
+            snprintf(rounds, sizeof rounds, "; the budget allows %lld %srounds",
+                     (long long)(b->allowed + b->paid),
+                     run->round ? "further " : "");
         snprintf(text, sizeof text,
                  "privacy of each %s: noise multiplier %.4f%s%s",
                  job->privacy.unit == CV_UNIT_SILO ? "silo" : "record",

@@ -319,6 +319,29 @@ static void bad_records_add_nothing(void **state)
     }
 }
 
+/* A score of minus infinity leaves a finite gradient, but not a finite loss. */
+static void a_score_that_is_not_finite_adds_nothing(void **state)
+{
+    (void)state;
+    cv_model_spec spec = {"softmax", "relu", 3, 3, 0, NULL};
+    fixture f = make(&spec, 1);
+    uint32_t idx[] = {0}, acc[12] = {0};
+    memset(f.w, 0, f.n * sizeof *f.w);
+    f.x[0] = 1e30f;
+    f.x[1] = f.x[2] = f.y[0] = 1;
+    f.w[0] = -1; /* score -1e30 */
+    cv_private_grad *p = cv_private_grad_create(f.model, 0.5, -12, 0);
+    cv_private_grad_add(p, &f.data, idx, 1, f.w, 1, 0, 1, acc);
+    assert_true(acc[3] != 0);
+    memset(acc, 0, sizeof acc);
+    f.w[0] = -1e10f;
+    cv_private_grad_add(p, &f.data, idx, 1, f.w, 1, 0, 1, acc);
+    for (size_t k = 0; k < f.n; k++)
+        assert_int_equal(acc[k], 0);
+    cv_private_grad_destroy(&p);
+    drop(&f);
+}
+
 static void parts_add_up_to_the_whole(void **state)
 {
     (void)state;
@@ -441,6 +464,38 @@ static void one_record_changes_no_more_than_said(void **state)
     assert_true(best[0] > 0.98 && best[1] > 0.5 && best[2] > 0.3);
 }
 
+/* With many leaves and a coarse grid, where nothing but rounding counts: the
+ * leaves that do not hold the record must stay as they are. */
+static void other_leaves_do_not_change(void **state)
+{
+    (void)state;
+    enum { ROWS = 9000 };
+    for (int i = 0; i < 4; i++) {
+        fixture f = make(&specs[i < 2 ? 2 : 7], ROWS);
+        uint32_t *idx = all_rows(ROWS);
+        int n = 0;
+        for (int r = 0; r < ROWS; r++) /* gaps, and leaves of many sizes */
+            if (i % 2 || r * 31 % 97 > r * 40 / ROWS)
+                idx[n++] = (uint32_t)r;
+        double clip = 0.15 * sqrt((double)f.n);
+        double bound = cv_private_sensitivity(f.model, clip, 0);
+        meter m = {&f,
+                   cv_private_grad_create(f.model, clip, 0, 0),
+                   0,
+                   1,
+                   CV_NEW(f.n, uint64_t),
+                   CV_NEW(f.n, uint64_t)};
+        cv_private_grad_add(m.p, &f.data, idx, n, f.w, 1, 0, 1, m.with);
+        for (int k = 0; k < n; k += 501)
+            assert_true(change(&m, idx, n, k) <= bound);
+        cv_private_grad_destroy(&m.p);
+        free(m.with);
+        free(m.without);
+        free(idx);
+        drop(&f);
+    }
+}
+
 /* A linear model at zero with rows of ones: the gradient of a record is -y for
  * every parameter, so leaf sums are what is asked for. 256 records make half a
  * unit, which rounds to 0; one more of more than half a unit makes two leaves
@@ -510,8 +565,10 @@ int main(void)
         cmocka_unit_test(records_do_not_see_each_other),
         cmocka_unit_test(sums_are_those_of_clipped_gradients),
         cmocka_unit_test(bad_records_add_nothing),
+        cmocka_unit_test(a_score_that_is_not_finite_adds_nothing),
         cmocka_unit_test(parts_add_up_to_the_whole),
         cmocka_unit_test(one_record_changes_no_more_than_said),
+        cmocka_unit_test(other_leaves_do_not_change),
         cmocka_unit_test(the_bound_is_reached),
         cmocka_unit_test(sensitivity_is_the_formula),
     };
