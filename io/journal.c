@@ -74,9 +74,7 @@ static int open_file(cv_journal *j, int flags, int make, cv_err *err)
                           "expected the journal itself, found a symbolic "
                           "link; set the site's `state` to where it is");
     if (j->fd < 0)
-        return fail(j, err,
-                    errno == ENOENT && flags == O_RDONLY ? CV_ERR_INPUT
-                                                         : CV_ERR_ENV,
+        return fail(j, err, errno == ENOENT ? CV_ERR_INPUT : CV_ERR_ENV,
                     "cannot open the journal");
     if (fstat(j->fd, &st) != 0)
         return fail(j, err, CV_ERR_ENV, "cannot look at the journal");
@@ -144,15 +142,26 @@ static int lock(cv_journal *j, cv_err *err)
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* Reads what is there now: somebody may be appending while we only look. */
 static int load(cv_journal *j, cv_err *err)
 {
     enum { PIECE = 1 << 16 }; /* more than a line, so there is always room */
+    struct stat st;
+    if (fstat(j->fd, &st) != 0)
+        return fail(j, err, CV_ERR_ENV, "cannot look at the journal");
+    if (st.st_size > CV_JOURNAL_BYTES)
+        return cv_err_set(err, CV_ERR_VERIFY, j->path, 0,
+                          "expected a journal of at most %lld bytes, found "
+                          "%lld",
+                          (long long)CV_JOURNAL_BYTES, (long long)st.st_size);
     char *buf = cv_calloc(PIECE, 1);
     size_t have = 0, used = 0;
-    int64_t at = 0;
     int rc = 0;
-    while (!rc) {
-        ssize_t n = pread(j->fd, buf + have, PIECE - have, (off_t)at);
+    for (int64_t at = 0; at < st.st_size && !rc;) {
+        size_t want = PIECE - have;
+        if ((int64_t)want > st.st_size - at)
+            want = (size_t)(st.st_size - at);
+        ssize_t n = pread(j->fd, buf + have, want, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -161,15 +170,9 @@ static int load(cv_journal *j, cv_err *err)
             break;
         at += n;
         have += (size_t)n;
-        if (at > CV_JOURNAL_BYTES)
-            rc = cv_err_set(err, CV_ERR_VERIFY, j->path, 0,
-                            "expected a journal of at most %lld bytes",
-                            (long long)CV_JOURNAL_BYTES);
-        else
-            rc = cv_journal_take(j, buf, have, &used, err);
+        rc = cv_journal_take(j, buf, have, &used, err);
         memmove(buf, buf + used, have - used);
         have -= used;
-        used = 0;
     }
     if (!rc)
         rc = cv_journal_rest(j, buf, have, err);

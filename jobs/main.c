@@ -75,6 +75,22 @@ static const command commands[] = {
      "Files are Ethereum key files (keystore version 3): they open in geth "
      "and\n"
      "wallets, and theirs here.\n"},
+    {"privacy", cv_cmd_privacy,
+     "what noisy steps cost, or the noise for a budget",
+     "covey privacy --noise N --delta D [options]\n"
+     "       covey privacy --epsilon E --delta D [options]\n\n"
+     "  --noise N      noise multiplier: standard deviation / sensitivity;\n"
+     "                 prints the epsilon that is spent\n"
+     "  --epsilon E    a budget; prints the least noise multiplier that keeps\n"
+     "                 it (by PLD)\n"
+     "  --delta D      between 0 and 1; well below 1 / number of records\n"
+     "  --sampling Q   chance of each record (or silo) to be in a step "
+     "(default 1)\n"
+     "  --steps T      how many steps (default 1)\n"
+     "  --json         for programs\n\n"
+     "Poisson-subsampled Gaussian mechanism; adjacency: a record (or silo) is\n"
+     "replaced by null. Both methods are upper bounds: RDP (Renyi), and PLD\n"
+     "(privacy loss distribution), which is the tighter one.\n"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -41,6 +41,9 @@
 #define MARGIN 0x1p-20
 enum { LANES = 16 };
 
+_Static_assert((int)CV_LEAF_ROWS <= (int)CV_GEMM_BLOCK,
+               "a leaf is one chain, or sums take more roundings");
+
 typedef struct {
     size_t x, layer[CV_MODEL_MAX_LAYERS], pack; /* floats */
 } sizes;

@@ -61,7 +61,8 @@ cv_private_trainer *cv_private_trainer_create(const cv_model *model,
                                               int wide, int part, int n_parts,
                                               cv_words_sum_fn sum, void *ctx);
 void cv_private_trainer_destroy(cv_private_trainer **t);
-/** Bytes that a trainer takes, but for tables of noise (3 MB at most). */
+/** Bytes that a trainer takes, but for tables of noise (3 MB at most) and four
+ *  bytes for each row of the data. */
 size_t cv_private_trainer_bytes(const cv_model *model,
                                 const cv_train_config *config, int wide);
 

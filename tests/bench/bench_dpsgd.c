@@ -47,7 +47,7 @@ typedef struct {
     /* 256 rows, part by part */
     cv_private_pass *pass;
     float *gradient, *crumb;
-    uint32_t *acc, *idx, *next, *sample;
+    uint32_t *acc, *idx, *sample;
     int32_t *noise;
     cv_dgauss *tables;
     cv_stream rows;
@@ -114,7 +114,6 @@ static int make(bench *b, int grid)
     b->crumb = CV_NEW(CRUMB, float);
     b->acc = CV_NEW(b->n, uint32_t);
     b->idx = CV_NEW(BATCH, uint32_t);
-    b->next = CV_NEW(BATCH, uint32_t);
     b->sample = CV_NEW(ROWS, uint32_t);
     b->noise = CV_NEW(PIECE, int32_t);
     cv_stream_open(&b->rows, 1, "bench rows", 0, 0);
@@ -198,15 +197,12 @@ static double finish(bench *b, const uint8_t key[32], double *part, double t)
     return t;
 }
 
-/* Rows of the next step; those of this one were chosen before. */
+/* 256 rows, ascending, spread over all. */
 static void choose_rows(bench *b)
 {
     const uint32_t every = ROWS / BATCH;
-    uint32_t *idx = b->idx;
-    b->idx = b->next;
-    b->next = idx;
     for (uint32_t i = 0; i < BATCH; i++)
-        idx[i] = i * every + (uint32_t)cv_stream_below(&b->rows, every);
+        b->idx[i] = i * every + (uint32_t)cv_stream_below(&b->rows, every);
 }
 
 static double fixed_step(bench *b)
@@ -220,7 +216,6 @@ static double fixed_step(bench *b)
         cv_poisson_sample(b->sample, ROWS, b->local.sampling, key);
         t = lap(&part[SAMPLE], t);
         cv_samples_gather(&b->data, b->idx, 0, BATCH, b->pass->x, b->pass->y);
-        cv_samples_prefetch(&b->data, b->next, BATCH);
         t = lap(&part[GATHER], t);
         cv_private_pass_run(b->pass, b->w, BATCH);
         t = lap(&part[RUN], t);

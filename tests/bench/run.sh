@@ -3,7 +3,8 @@
 # against the limits and peers.
 #   sh tests/bench/run.sh [NAME...]     all, or some of: train round launch
 #                                       mnist memory checkpoint saving
-#                                       quickstart silos noise transform
+#                                       quickstart silos noise transform dpsgd
+#                                       private journal
 # BUILD names another build folder, BENCH_TIMES how often to measure. Nothing
 # here is a test: a limit that was missed is a line in the table. README.md says
 # how to read it.
@@ -21,7 +22,7 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] ||
     set -- train round launch mnist memory checkpoint saving quickstart silos \
-        noise transform
+        noise transform dpsgd private journal accountant
 
 sh jobs/packages.sh build data tests bench
 echo "== build $build"
@@ -63,7 +64,9 @@ bench() {
     case $1 in
     train | checkpoint) "$1" ;;
     round) mpirun -n 4 "$build/tests/bench/bench_round" ;;
-    noise | transform) "$build/tests/bench/bench_$1" ;;
+    noise | transform | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
+    private) mpirun -n 4 "$build/tests/bench/bench_private_round" ;;
+    journal) "$build/tests/bench/bench_journal" "$build/bench" ;;
     launch | mnist | memory | saving | quickstart | silos)
         $python "$here/bench_$1.py" ;;
     *) echo "run.sh: no benchmark called '$1'" >&2; return 2 ;;

@@ -128,8 +128,8 @@ def the_ledger_is_words_and_numbers(folder):
     p = inspect(out)["privacy"]
     assert 1.99 < p["epsilon"] <= 2.0 and p["rounds_left"] == 0
     # The same numbers from `covey privacy`, but for the terms of integers.
-    said = covey("privacy", "--epsilon", "2", "--sampling", "0.2", "--steps",
-                 "12", "--json").out
+    said = covey("privacy", "--epsilon", "2", "--delta", "1e-5",
+                 "--sampling", "0.2", "--steps", "12", "--json").out
     assert abs(__import__("json").loads(said)["noise_multiplier"] /
                p["noise_multiplier"] - 1.0) < 1e-3
     with h5py.File(os.path.join(out, "run.h5")) as f:

@@ -164,7 +164,7 @@ static void replace(const char *text, size_t len)
 }
 
 /* What the end of a child says. */
-static int exit_code(pid_t pid)
+static inline int exit_code(pid_t pid)
 {
     int status;
     if (waitpid(pid, &status, 0) != pid)
