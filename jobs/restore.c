@@ -395,6 +395,8 @@ static void share_privacy_all(cv_run *run)
     free(all);
     cv_bcast_bytes_all(world, &b->multiplier, sizeof b->multiplier, 0);
     cv_bcast_bytes_all(world, &b->clip, sizeof b->clip, 0);
+    cv_bcast_bytes_all(world, &b->bits, sizeof b->bits, 0);
+    cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
     cv_bcast_bytes_all(world, run->secure->head, 32, 0);
     cv_bcast_bytes_all(world, &run->secure->attempt,
                        sizeof run->secure->attempt, 0);
