@@ -184,6 +184,13 @@ static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
     const cv_journal_entry *before = signed_before(run, j);
     cv_journal_entry e;
     if (before && memcmp(before->head, run->secure->head, 32) == 0) {
+        if (memcmp(before->model, run->secure->model, 32) != 0)
+            return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                              "silo %s has signed round %lld with another "
+                              "model than the checkpoint holds; restore the "
+                              "checkpoint that the run has saved, or begin a "
+                              "new run",
+                              name, (long long)run->round);
         memcpy(supersedes, before->supersedes, 32);
         return 0; /* the same signature again */
     }

@@ -448,6 +448,15 @@ int cv_restore_all(cv_run *run, cv_err *err)
     if (rc)
         goto out;
     cv_bcast_bytes_all(run->fed.world, &c.n, sizeof c.n, 0);
+    if (c.n < 0 || c.n > MAX_CANDIDATES)
+        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                        "rank 0 found %d checkpoints, which is not possible",
+                        c.n);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc) {
+        c.n = run->fed.rank == 0 ? c.n : 0;
+        goto out;
+    }
     if (!c.n)
         goto out;
     cv_bcast_bytes_all(run->fed.world, c.round, sizeof c.round, 0);

@@ -115,6 +115,8 @@ void cv_bcast_text_all(MPI_Comm comm, char **text, int root)
     if (rank != root)
         *text = cv_realloc(NULL, (size_t)n + 1, 1);
     cv_bcast_bytes_all(comm, *text, (size_t)n + 1, root);
+    if (rank != root)
+        (*text)[n] = '\0'; /* whatever the root has sent */
 }
 
 void cv_gather_text_all(MPI_Comm comm, const char *text, char ***texts,

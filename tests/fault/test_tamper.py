@@ -622,7 +622,7 @@ def noise_that_rank_0_names(folder):
     assert len(named) == 1, named
     rules = [tap.rule(named[0], "%d" % k, "recv", "put", 0, less)
              for k in (1, 2, 3)]
-    words = "rank 0.*noise multiplier|noise multiplier.*rank 0"
+    words = "the job.s noise multiplier is 2, that of rank 0 is "
     refused(bench, "to-all", rules, words, quiet=True, spent=False, round=1,
             saved=0)
     refused(bench, "to-one", rules[1:2], words, quiet=True, spent=False,
