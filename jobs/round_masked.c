@@ -153,11 +153,8 @@ static void train_noisy(masked *m, int s)
     cv_hosted *h = &run->hosted[s];
     uint8_t *keys = cv_secret_alloc(64);
     double sigma = run->budget->multiplier * run->budget->sensitivity;
-    if (cv_fed_is_leader(&run->fed)) {
-        cv_private_key(run, s, keys, "sample", &m->at, sigma);
-        cv_private_key(run, s, keys + 32, "noise", &m->at, sigma);
-    }
-    cv_bcast_bytes_all(run->fed.silo, keys, 64, 0); /* inside the silo */
+    cv_private_key(run, s, keys, "sample", &m->at, sigma);
+    cv_private_key(run, s, keys + 32, "noise", &m->at, sigma);
     cv_masked_train_noisy(run, h, keys, keys + 32,
                           cv_budget_share(run, &m->at));
     cv_secret_free(keys);

@@ -21,7 +21,8 @@
 
 typedef struct cv_secure cv_secure;
 
-/** What one hosted silo needs to take part; on leaders. */
+/** What one hosted silo needs to take part; of the ranks beside the leader the
+ *  secret alone. */
 typedef struct {
     cv_seckey *key;              /* identity */
     uint8_t *secret;             /* (32) HKDF key of all private randomness */
