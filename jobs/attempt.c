@@ -246,7 +246,8 @@ static int begin_on_leader(cv_joining *j, int64_t round, int32_t *status,
     rc = check_members(run, j->at, err);
     if (!rc)
         rc = follow_last(j, replay, err);
-    /* The same everywhere, unless somebody told some of us something else. */
+    /* The same everywhere, unless a silo signed one message for some and another
+     * for others. */
     rc = cv_agree_all(run->fed.leaders, rc, err);
     if (rc)
         return rc;
@@ -407,8 +408,13 @@ int cv_attempt_same_vectors_all(cv_run *run, const cv_attempt *at,
         differ |= !e || memcmp(e->vector, simulated ? pooled : vectors + 32 * s,
                                32) != 0;
     }
-    return !cv_any_all(run->fed.world, differ,
-                       "a noised vector is not the one in the journal");
+    cv_err why;
+    cv_err_set(&why, CV_ERR_VERIFY, NULL, 0,
+               "round %lld was spent before with another vector, and the same "
+               "noise must not be used again",
+               (long long)at->round);
+    cv_vote_all(run->fed.world, &differ, 1, &why);
+    return !differ;
 }
 
 void cv_attempt_end(cv_attempt *at)

@@ -353,6 +353,23 @@ cv_budget *cv_budget_create(cv_run *run)
     return b;
 }
 
+int cv_budget_go_on(cv_run *run, cv_err *err)
+{
+    cv_budget *b = run->budget;
+    if (!run->job->privacy.enabled)
+        b->bits = plain_bits(run);
+    int most = run->secure->wide ? 50 : is_record(run->job) ? 22 : 30;
+    if (run->job->privacy.enabled &&
+        (!(b->multiplier > 0.0 && b->multiplier < 1e9) ||
+         !(b->clip > 1e-13 && b->clip < 1e13) || b->bits < 8 ||
+         b->bits > most || !has_room(run, b->bits, b->multiplier)))
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "the checkpoint holds noise or a clip that no run "
+                          "of this job can have had");
+    cv_budget_set_clip(run, b->clip);
+    return 0;
+}
+
 void cv_budget_close(cv_run *run)
 {
     if (run->budget)

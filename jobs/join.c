@@ -12,7 +12,7 @@
 #include "core/tagged.h"
 #include "mpi/messages.h"
 
-enum { ATTEMPT_MAX = 1 << 30 }; /* a larger one is nobody's honest count */
+enum { ATTEMPT_MAX = 1 << 30, FARTHEST = 1000 };
 
 static const char *name_of(const cv_run *run, int silo)
 {
@@ -33,6 +33,7 @@ static void join_context(const cv_run *run, uint8_t out[32], int64_t round,
                       {run->job->digest, 32},
                       {run->secure->head, 32},
                       {run->secure->model, 32},
+                      {run->secure->state, 32},
                       {r, 8},
                       {i, 8},
                       {flags, 2},
@@ -110,10 +111,30 @@ static int check_join(const cv_joining *j, int64_t round, int silo, cv_err *err)
     if (rc)
         cv_err_prefix(err,
                       "round %lld: the key message of silo %s does not hold "
-                      "(tampered with, of another run, round or model, or "
-                      "signed by a key that is not the job's)",
+                      "(tampered with, of another run, round, model, ledger "
+                      "or noise, or signed by a key that is not the job's)",
                       (long long)round, name_of(run, silo));
     return rc;
+}
+
+/* An attempt is one more than the largest that anybody claims: nobody may claim
+ * so much more than we know of that numbers run out. */
+static int check_claim(const cv_joining *j, int silo, cv_err *err)
+{
+    uint64_t own = 0, said = cv_get_le64(j->all[silo].last_attempt);
+    if (j->run->job->simulate.enabled) /* the root's journal stands for all */
+        return 0;
+    for (int s = 0; s < j->run->fed.n_hosted; s++) {
+        uint64_t a = cv_get_le64(j->mine[s].last_attempt);
+        own = a > own ? a : own;
+    }
+    if (said <= own + FARTHEST)
+        return 0;
+    return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                      "silo %s claims %llu attempts at this round, where silo "
+                      "%s knows of %llu",
+                      name_of(j->run, silo), (unsigned long long)said,
+                      j->run->hosted[0].name, (unsigned long long)own);
 }
 
 /* What arrived under the names of our own silos must be what we sent: an old
@@ -162,8 +183,11 @@ int cv_join(cv_joining *j, int64_t round, const int32_t *status, cv_err *err)
     for (int s = 0; s < run->fed.n_hosted; s++)
         write_join(j, s, round, status[run->hosted[s].index]);
     cv_gather_messages_all(&run->fed, j->all, j->mine, sizeof *j->mine);
-    for (int i = 0; i < run->fed.n_silos && !rc; i++)
+    for (int i = 0; i < run->fed.n_silos && !rc; i++) {
         rc = check_join(j, round, i, err);
+        if (!rc)
+            rc = check_claim(j, i, err);
+    }
     if (!rc)
         rc = check_own(j, err);
     if (!rc)
@@ -183,12 +207,13 @@ void cv_roster_digest(cv_joining *j)
     cv_put_le64(number[1], (uint64_t)at->attempt);
     cv_put_le64(number[2], (uint64_t)at->draw);
     cv_put_le64(number[3], run->secure->wide ? 61 : 32);
-    cv_part *part = CV_NEW(9 + 2 * (size_t)at->n, cv_part);
+    cv_part *part = CV_NEW(10 + 2 * (size_t)at->n, cv_part);
     size_t n = 0;
     part[n++] = (cv_part){run->run_id, 32};
     part[n++] = (cv_part){run->job->digest, 32};
     part[n++] = (cv_part){run->secure->head, 32};
     part[n++] = (cv_part){run->secure->model, 32};
+    part[n++] = (cv_part){run->secure->state, 32};
     part[n++] = (cv_part){at->members, 32};
     for (int k = 0; k < 4; k++)
         part[n++] = (cv_part){number[k], 8};

@@ -211,8 +211,6 @@ void cv_masked_train_noisy(cv_run *run, cv_hosted *h,
 
 void cv_masked_end_round(cv_run *run, const cv_attempt *at, cv_history_row *h)
 {
-    if (cv_fed_is_leader(&run->fed))
-        cv_params_digest(run->secure->model, run->w, run->n);
     cv_record_round(run, at);
     if (!run->job->privacy.enabled)
         return;

@@ -395,6 +395,8 @@ static void share_privacy_all(cv_run *run)
     free(all);
     cv_bcast_bytes_all(world, &b->multiplier, sizeof b->multiplier, 0);
     cv_bcast_bytes_all(world, &b->clip, sizeof b->clip, 0);
+    cv_bcast_bytes_all(world, &b->bits, sizeof b->bits, 0);
+    cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
     cv_bcast_bytes_all(world, run->secure->head, 32, 0);
     cv_bcast_bytes_all(world, &run->secure->attempt,
                        sizeof run->secure->attempt, 0);
@@ -446,6 +448,15 @@ int cv_restore_all(cv_run *run, cv_err *err)
     if (rc)
         goto out;
     cv_bcast_bytes_all(run->fed.world, &c.n, sizeof c.n, 0);
+    if (c.n < 0 || c.n > MAX_CANDIDATES)
+        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                        "rank 0 found %d checkpoints, which is not possible",
+                        c.n);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc) {
+        c.n = run->fed.rank == 0 ? c.n : 0;
+        goto out;
+    }
     if (!c.n)
         goto out;
     cv_bcast_bytes_all(run->fed.world, c.round, sizeof c.round, 0);

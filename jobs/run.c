@@ -357,7 +357,7 @@ static int open_privacy_all(cv_run *run, cv_err *err)
     if (rc)
         return rc;
     cv_masked_make_room(run);
-    cv_params_digest(run->secure->model, run->w, run->n);
+    cv_record_state(run);
     if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD)
         return run->round > 0 ? cv_sign_record_all(run, err) : 0;
     if (job->privacy.noise == CV_NOISE_LOCAL)

@@ -406,19 +406,30 @@ static int sum_on_leader(summing *m, cv_err *err)
         return rc;
     rc = check_sum(m, err);
     /* Names come from the openings, unless a signature failed already. */
-    int signed_ok = !cv_any_all(leaders, rc < 0, "a check value does not hold");
-    int adds_up = !cv_any_all(leaders, rc > 0,
-                              "the sum is not that of the committed vectors");
-    if (signed_ok && !adds_up)
+    int any[2] = {rc<0, rc> 0};
+    if (rc > 0)
+        cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                   "round %lld, attempt %lld: the sum is not that of the "
+                   "committed vectors",
+                   (long long)m->at->round, (long long)m->at->attempt);
+    cv_vote_all(leaders, any, 2, err);
+    if (any[0]) {
+        rc = cv_agree_all(leaders, rc < 0 ? rc : 0, err);
+        return rc ? rc
+                  : cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                               "round %lld, attempt %lld: a rank said that "
+                               "the check of the sum failed, and no rank why",
+                               (long long)m->at->round,
+                               (long long)m->at->attempt);
+    }
+    if (any[1])
         return cv_open_all(m->run, m->at,
                            &(cv_openings){(const void *const *)m->y, m->salt,
                                           m->commitment, m->value, m->sum,
                                           m->functions, m->ctx, m->d},
                            err);
-    rc = cv_agree_all(leaders, rc < 0 ? rc : 0, err);
-    if (!rc)
-        note_transcript(m);
-    return rc;
+    note_transcript(m); /* every rank's own check was among those that held */
+    return 0;
 }
 
 int cv_secure_sum_all(cv_run *run, cv_attempt *at, void *const *y, size_t d,

@@ -17,32 +17,45 @@ static void wipe_tail(char *text, size_t size)
     memset(text + n, 0, size - n);
 }
 
-/* A rank that has found something wrong is told that nobody has: whoever carried
- * the messages changed them, and may want this rank to go on. It does not; there
- * is nobody left to agree with. */
-static _Noreturn void overruled(int rc, const cv_err *err)
+/* This rank knows that something is wrong, and the others are told that all is
+ * well: whoever can change a sum can change the vote about it. There is nobody
+ * left to agree with, and to go on would be to trust what is known to be false. */
+_Noreturn static void outvoted(const cv_err *why)
 {
     char text[1100];
-    cv_err_format(err, text, sizeof text);
+    cv_err_format(why, text, sizeof text);
     fprintf(stderr,
-            "%s\ncovey: error: the other ranks were not told of this; "
-            "the messages between ranks are not to be trusted\n",
+            "%s; and the agreement of the ranks came back without it: the "
+            "network, the MPI library or another rank suppresses what ranks "
+            "say\n",
             text);
     fflush(stderr);
-    MPI_Abort(MPI_COMM_WORLD, cv_exit_code(rc));
-    cv_bug(__FILE__, __LINE__, "MPI_Abort returned");
+    MPI_Abort(MPI_COMM_WORLD, cv_exit_code(CV_ERR_VERIFY));
+    abort();
 }
 
-int cv_any_all(MPI_Comm comm, int mine, const char *what)
+void cv_vote_all(MPI_Comm comm, int *vote, int n, const cv_err *why)
 {
-    int any = 0;
-    mine = mine != 0;
-    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm);
-    if (mine && !any) {
-        cv_err err;
-        overruled(cv_err_set(&err, CV_ERR_VERIFY, NULL, 0, "%s", what), &err);
+    int *mine = CV_NEW(n, int);
+    memcpy(mine, vote, (size_t)n * sizeof *mine);
+    MPI_Allreduce(mine, vote, n, MPI_INT, MPI_MAX, comm);
+    for (int i = 0; i < n; i++) {
+        if (mine[i] && !vote[i])
+            outvoted(why);
+        vote[i] = vote[i] != 0;
     }
-    return any;
+    free(mine);
+}
+
+/* The error as it came from another rank. */
+static void take_error(cv_err *err, const cv_err *from)
+{
+    *err = *from;
+    if (err->code >= 0)
+        err->code = CV_ERR_VERIFY;
+    err->file[sizeof err->file - 1] = '\0';
+    err->text[sizeof err->text - 1] = '\0';
+    err->site[0] = '\0';
 }
 
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
@@ -52,8 +65,8 @@ int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
     MPI_Comm_size(comm, &size);
     mine = rc < 0 ? rank : INT_MAX;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
-    if (first == INT_MAX && rc < 0)
-        overruled(rc, err);
+    if (first > mine)
+        outvoted(err);
     if (first == INT_MAX)
         return 0;
     cv_err agreed = {0};
@@ -70,15 +83,13 @@ int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
         wipe_tail(agreed.file, sizeof agreed.file);
         wipe_tail(agreed.text, sizeof agreed.text);
     }
-    if (first < 0 || first >= size)
-        overruled(rc < 0 ? rc : CV_ERR_VERIFY, err);
+    if (first < 0 || first >= size) {
+        cv_err_set(err, CV_ERR_VERIFY, NULL, 0, "a rank that does not exist");
+        outvoted(err);
+    }
     MPI_Bcast(&agreed, (int)sizeof agreed, MPI_BYTE, first, comm);
-    agreed.file[sizeof agreed.file - 1] = '\0';
-    agreed.text[sizeof agreed.text - 1] = '\0';
-    if (rc < 0 && agreed.code >= 0)
-        overruled(rc, err);
-    *err = agreed;
-    return agreed.code < 0 ? agreed.code : CV_ERR_VERIFY;
+    take_error(err, &agreed);
+    return err->code;
 }
 
 int cv_same_digest_all(MPI_Comm comm, const uint8_t digest[32])
@@ -104,6 +115,8 @@ void cv_bcast_text_all(MPI_Comm comm, char **text, int root)
     if (rank != root)
         *text = cv_realloc(NULL, (size_t)n + 1, 1);
     cv_bcast_bytes_all(comm, *text, (size_t)n + 1, root);
+    if (rank != root)
+        (*text)[n] = '\0'; /* whatever the root has sent */
 }
 
 void cv_gather_text_all(MPI_Comm comm, const char *text, char ***texts,

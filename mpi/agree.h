@@ -19,15 +19,17 @@
  *                 rank writes it to its own log.
  *  Returns: that error's code, or 0 if no rank failed
  *
- *  Others can add a failure, never take one back: a rank that failed and is told
- *  that none did says so and ends the job (MPI_Abort), for then the messages
- *  between ranks are being changed.
+ *  What other ranks, the network or the MPI library make of it is not believed
+ *  blindly: if this rank failed and the agreement says that none did, or none
+ *  below the rank, the program ends here and at once, on all ranks
+ *  (MPI_Abort, exit code 6).
  */
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err);
 
-/** Is `mine` true on any rank? Collective. A rank's own yes counts whatever the
- *  others seem to say, as above; what: the sentence to end with. */
-int cv_any_all(MPI_Comm comm, int mine, const char *what);
+/** Is something so on any rank? vote (n): 0 or 1; on return 1 where any rank's
+ *  was. Collective. As above, a vote of this rank that is lost ends the program;
+ *  why: what it was about. */
+void cv_vote_all(MPI_Comm comm, int *vote, int n, const cv_err *why);
 
 /** Is a 32-byte digest the same on all ranks? Collective.
  *  Returns 0, or 1 + the lowest rank whose digest differs from rank 0's. */
