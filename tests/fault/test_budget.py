@@ -8,7 +8,6 @@ import signal
 
 import h5py
 
-from faults import snapshot
 from harness import finish, inspect, main, parameters, test, write
 from kills import seal, wait_until
 from ledgers import (DELTA, NAMES, SLACK, attempts, check_agreement,

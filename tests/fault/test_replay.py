@@ -9,13 +9,13 @@ import shutil
 import numpy as np
 
 from faults import together
-from harness import inspect, main, parameters, test, write, write_csv
+from harness import blobs, inspect, main, test, write, write_csv
 from kills import outcome, same
-from ledgers import (DELTA, NAMES, attempts, call_library, calling,
+from ledgers import (NAMES, attempts, call_library, calling,
                      check_agreement, check_charged, check_epsilon, copy, entries,
                      epsilon_of, job, journal_bytes, journal_path, run,
                      run_folder, saved, spent)
-from secure_sites import make_sites, silos_text
+from secure_sites import make_sites
 
 NOISE = "noise_multiplier: 2"
 FOUR = ("a", "b", "c", "d")
@@ -130,8 +130,8 @@ def masked_run_killed_at_any_call_ends_with_the_same_bytes(folder):
         assert {spent(case, n) for n in NAMES} == {0}
         shutil.rmtree(case)
 
-    work = calls_of_round(folder, base, library, 0, 3, 12) + \
-        calls_of_round(folder, base, library, 2, 3, 6)
+    work = calls_of_round(folder, base, library, 0, 3, 16) + \
+        calls_of_round(folder, base, library, 2, 3, 8)
     together([lambda w=w: one(*w) for w in work], 2)
     print("   %d kills; attempts that round 3 took: %s" %
           (len(work), {n: hits.count(n) for n in sorted(set(hits))}))
@@ -167,8 +167,8 @@ def private_run_killed_at_any_call_repeats_or_pays_again(folder):
         kinds.append((knew, paid))
         shutil.rmtree(case)
 
-    work = calls_of_round(folder, base, library, 0, 3, 8) + \
-        calls_of_round(folder, base, library, 1, 3, 4)
+    work = calls_of_round(folder, base, library, 0, 3, 10) + \
+        calls_of_round(folder, base, library, 1, 3, 6)
     together([lambda w=w: one(*w) for w in work], 2)
     print("   %d kills; journals that knew the attempt, sums paid for: %s" %
           (len(work), {k: kinds.count(k) for k in sorted(set(kinds))}))
@@ -411,7 +411,6 @@ def noise_is_as_much_as_it_should_be(folder):
 
 @test
 def simulated_silos_on_any_number_of_ranks(folder):
-    from harness import blobs
     write_csv(os.path.join(folder, "all.csv"), *blobs(120, seed=5))
     rest = ("simulate: {source: all.csv, partition: iid}\n")
 
