@@ -112,6 +112,7 @@ void cv_bcast_text_all(MPI_Comm comm, char **text, int root)
     MPI_Comm_rank(comm, &rank);
     int64_t n = rank == root ? (int64_t)strlen(*text) : 0;
     MPI_Bcast(&n, 1, MPI_INT64_T, root, comm);
+    CV_CHECK(n >= 0 && n < INT64_MAX / 2);
     if (rank != root)
         *text = cv_realloc(NULL, (size_t)n + 1, 1);
     cv_bcast_bytes_all(comm, *text, (size_t)n + 1, root);

@@ -3,13 +3,18 @@ way (mpi_tap.c), and sites and jobs that do not fit: the run ends, on all ranks
 together, with one message that says what is wrong and whose message it was; the
 round leaves no checkpoint, nothing masked was sent where it was found out before,
 and without the culprit the run goes on to the model that it would have had."""
+import hashlib
 import os
 import re
 import shutil
 
+import h5py
+import numpy as np
+
 from faults import finish, start, together
-from harness import covey, inspect, main, parameters, test, write
-from secure_sites import make_sites, secret_of, secure_job, silos_text
+from harness import inspect, main, test, write
+from kills import seal
+from secure_sites import make_sites, secret_of, secure_job
 import keyfile
 import tap
 
@@ -30,7 +35,6 @@ class Bench:
         assert r.code == 0, r.err
         self.calls = [tap.read(record, k) for k in RANKS]
         self.reference = inspect(out)
-        self.parameters = parameters(out)
 
     def start(self, name, rules, resume=False, ranks=4, sites=None):
         """Run it with sites of its own; returns result, run folder, record and
@@ -87,7 +91,8 @@ def only_known_files(out, sites):
                 assert re.fullmatch(
                     r"run\.h5|round-\d{6}\.h5|covey\.log|records\.log|"
                     r"pass|[abcd]\.(csv|yaml|key)|"
-                    r"silo-[abcd]\.(log|secret|journal)|\.lock", f), (base, f)
+                    r"silo-[abcd]\.(log|secret|journal)|\.lock|"
+                    r"silo-[abcd](-\d{6})?\.h5", f), (base, f)
 
 
 def readable_journals(sites, attempts):
@@ -495,12 +500,18 @@ def votes_that_are_lost(folder):
         agreed = vote(bench, bench.call(label, rank=0))
         cases[label] = [rule, tap.rule(agreed, "*", "recv", "put", 0, fine)], \
             words
-    # The check has failed on all ranks, and 8 bytes say that on none.
-    check = vote(bench, bench.call("check", rank=0), 8)
-    cases["check"] = [add(bench, "*", "recv", 3, 1),
-                      tap.rule(check, "*", "recv", "put", 4, "00000000")], \
-        "the sum is not that of the committed vectors"
+    # The check has failed on all ranks: nobody has, or somebody in another way.
+    check, wrong = vote(bench, bench.call("check", rank=0), 8), 2**26
+    for name, said in (("check", "0000000000000000"),
+                       ("check-as-signature", "0100000000000000")):
+        cases[name] = [add(bench, "*", "recv", 3, wrong),
+                       tap.rule(check, "*", "recv", "put", 0, said)], \
+            "the sum is not that of the committed vectors"
     together([lambda n=n: outvoted(bench, n, *cases[n]) for n in cases])
+    refused(bench, "check-and-signature", [
+        add(bench, "*", "recv", 3, wrong),
+        tap.rule(check, "*", "recv", "put", 0, "0100000001000000")],
+        "the check of the sum failed, and no rank why")
 
 
 # ---- other fields, other sums ------------------------------------------------------------
@@ -627,6 +638,65 @@ def noise_that_rank_0_names(folder):
             saved=0)
     refused(bench, "to-one", rules[1:2], words, quiet=True, spent=False,
             round=1, saved=0)
+
+
+# ---- going on ------------------------------------------------------------------------------
+
+
+def halted(bench, name):
+    """A run whose newest checkpoint is that of round 2, signed by all."""
+    refused(bench, name, [flip(bench, "join", 40, round=3)], "round 3", round=3,
+            saved=2, resume=False, **BEFORE)
+    return os.path.join(bench.folder, name, "RUN")
+
+
+def ends_before_a_sum(bench, name, rules, words):
+    r, out, record, lines = bench.start(name, rules, resume=True)
+    assert r.code == 6 and len(r.messages) == 1, r.err
+    assert re.search(words, r.messages[0]), r.err
+    print("  %-28s %s" % (name, r.messages[0][14:]), flush=True)
+    followed(rules, lines)
+    for k in RANKS:
+        calls = tap.read(record, k)
+        assert calls[-1].name == "Finalize"
+        assert not [c for c in calls if c.label == "words"]
+
+
+@test
+def a_checkpoint_with_another_model(folder):
+    """Whole and consistent, but not what the silos have signed with its record."""
+    bench = Bench(folder)
+    path = os.path.join(halted(bench, "model"), "run.h5")
+    with h5py.File(path, "r+") as f:
+        parts = [f["/model/params/dense1/" + n] for n in ("weight", "bias")]
+        for p in parts:
+            p[...] = p[()] + 0.25
+        w = np.concatenate([p[()].ravel() for p in parts]).astype("<f4")
+        f["/model"].attrs.modify("digest", np.bytes_(
+            hashlib.sha256(w.tobytes()).hexdigest()))
+    seal(path)
+    assert inspect(path)["round"] == 2
+    ends_before_a_sum(bench, "model", (), "silo a has signed round 2 with "
+                      "another model than the checkpoint holds")
+
+
+@test
+def what_rank_0_says_of_checkpoints(folder):
+    """Numbers of candidates that would not fit its table."""
+    bench = Bench(folder, strategy="scaffold")
+    halted(bench, "base")
+    for name, value in (("many", "e8030000"), ("none-at-all", "f6ffffff")):
+        shutil.copytree(os.path.join(folder, "base"),
+                        os.path.join(folder, name))
+    bench.start("base", (), resume=True)
+    calls = tap.read(os.path.join(folder, "base", "rec"), 1)
+    first = next(k for k, c in enumerate(calls)
+                 if c.name == "Bcast" and c.bytes == 8 * 64)
+    number = [c for c in calls[:first] if c.name == "Bcast" and c.bytes == 4][-1]
+    for name, value in (("many", "e8030000"), ("none-at-all", "f6ffffff")):
+        ends_before_a_sum(bench, name, [tap.rule(number, 1, "recv", "put", 0,
+                                                 value)],
+                          "rank 0 found (1000|-10) checkpoints")
 
 
 # ---- sites and jobs that do not fit --------------------------------------------------------
