@@ -8,8 +8,8 @@ import signal
 
 import h5py
 
-from harness import finish, inspect, main, parameters, test, write
 from kills import seal, wait_until
+from harness import finish, inspect, main, parameters, test, write
 from ledgers import (DELTA, NAMES, SLACK, attempts, check_agreement,
                      check_charged, check_epsilon, copy, entries, epsilon_of, job,
                      journal_bytes, journal_path, launch, multiplier_of, run,
@@ -392,7 +392,8 @@ def a_checkpoint_that_was_made_to_say_less(folder):
         less_noise(f)
     seal(path)
     before = journal_bytes(base)
-    run(base, "--resume", out="FREE", expect=6, says=["not the one that this silo computed"])
+    run(base, "--resume", out="FREE", expect=6,
+        says=["not the one that this silo computed"])
     assert journal_bytes(base) == before
 
 
