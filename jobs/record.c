@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "core/fs.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/tagged.h"
 #include "jobs/budget.h"
@@ -272,10 +273,15 @@ static int keep_signatures(const cv_run *run, const record_msg *all,
                       run->job->silos[i].name, sig);
     }
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len || fsync(fd) != 0)
+    off_t before = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (before < 0 || write(fd, b.data, b.len) != (ssize_t)b.len ||
+        fsync(fd) != 0) {
         rc = cv_err_set(err, CV_ERR_ENV, path, 0,
                         "cannot keep the signatures of round %lld: %s",
                         (long long)run->round, strerror(errno));
+        if (before >= 0 && ftruncate(fd, before) != 0) /* no half lines */
+            cv_log(CV_LOG_WARN, "records_log_torn", "file=%s", path);
+    }
     if (fd >= 0)
         close(fd);
     cv_buf_free(&b);

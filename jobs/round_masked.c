@@ -136,11 +136,18 @@ static void state_from_noised(masked *m, int s, double factor)
     move_state(run, h);
 }
 
-static void put_numbers(masked *m, int s)
+/* Once the roster is known, for the numbers have masks of their own. */
+static void put_numbers(masked *m)
 {
-    for (int k = 0; k < N_NUMBERS && !m->run->job->privacy.enabled; k++)
-        cv_masked_put_number(m->run, m->y[s], m->noisy + (size_t)k * CV_LIMBS,
-                             m->number[s * N_NUMBERS + k]);
+    cv_run *run = m->run;
+    if (!cv_fed_is_leader(&run->fed))
+        return;
+    for (int s = 0; s < run->fed.n_hosted; s++)
+        for (int k = 0;
+             k < N_NUMBERS && cv_attempt_has(&m->at, run->hosted[s].index); k++)
+            (void)cv_masked_put_number(run, &m->at, s,
+                                       m->noisy + (size_t)k * CV_LIMBS,
+                                       m->number[s * N_NUMBERS + k]);
 }
 
 /* ---- training ------------------------------------------------------------------
@@ -191,7 +198,6 @@ static int train_one(masked *m, int s)
     if (!cv_fed_is_leader(&run->fed))
         return CV_SILO_READY;
     encode_payloads(m, s, f, r[CV_R_SCALE]);
-    put_numbers(m, s);
     if (is_private)
         noise_and_hash(m, s);
     if (silo_noise(run))
@@ -221,7 +227,10 @@ static int begin_plain(masked *m, const uint8_t *drawn, cv_err *err)
         cv_attempt_begin_all(run, &m->at, run->round + 1, run->status, 0, err);
     if (rc == CV_ERR_SILOS)
         return cv_round_too_few(run, m->at.n, err);
-    return rc ? rc : cv_attempt_spend_all(run, &m->at, NULL, NULL, err);
+    if (rc)
+        return rc;
+    put_numbers(m);
+    return cv_attempt_spend_all(run, &m->at, NULL, NULL, err);
 }
 
 /* With privacy: agree first, for the noise depends on who takes part. A round

@@ -111,6 +111,24 @@ def every_unit_and_noise(folder):
 
 
 @test
+def records_with_gaps_add_nothing(folder):
+    """A missing value is a record of no effect, under every noise; such rows alone
+    leave the model where the noise takes it, and nothing is not a number."""
+    sites = make_sites(folder, NAMES)
+    for n in NAMES:
+        path = os.path.join(sites, n + ".csv")
+        with open(path) as f:
+            lines = f.read().splitlines()
+        lines[2] = "," + lines[2].split(",", 1)[1]
+        lines[5] = lines[5].rsplit(",", 1)[0] + ","
+        write(path, "\n".join(lines) + "\n")
+    for name in ("record", "local", "silo"):
+        out, _ = run(folder, sites, name, rest=PRIVATE[name],
+                     data="missing: drop")
+        assert np.isfinite(parameters(out)).all()
+
+
+@test
 def the_ledger_is_words_and_numbers(folder):
     sites = make_sites(folder, NAMES)
     out, r = run(folder, sites, "words",
