@@ -241,6 +241,12 @@ static int find_allowed(cv_run *run, const cv_segment *round, cv_err *err)
     const cv_job *job = run->job;
     cv_budget *b = run->budget;
     int64_t steps = CV_MAX_STEPS;
+    cv_accountant *probe; /* is anything known about such noise? */
+    cv_accountant_create(&probe);
+    int known = cv_accountant_add(probe, round, err);
+    cv_accountant_destroy(&probe);
+    if (known)
+        return known;
     b->allowed = CV_MAX_STEPS;
     if (!(job->privacy.epsilon > 0.0))
         return 0;
