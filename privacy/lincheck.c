@@ -113,12 +113,22 @@ static int have_ifma(void)
            __builtin_cpu_supports("avx512ifma");
 }
 
+/* The library's own reduction adds signed numbers, which may not overflow. */
+IFMA static inline uint64_t add_lanes(__m512i v)
+{
+    uint64_t lane[8], sum = 0;
+    _mm512_storeu_si512(lane, v);
+    for (int k = 0; k < 8; k++)
+        sum += lane[k];
+    return sum;
+}
+
 /* The sum of products whose low 52 bits add up to lo, and the others to hi. */
 IFMA static inline uint64_t from_parts(__m512i lo, __m512i hi)
 {
     const uint64_t two_to_52 = (UINT64_C(1) << 52) % CV_P32; /* 23 bits */
-    uint64_t low = (uint64_t)_mm512_reduce_add_epi64(lo);
-    uint64_t high = (uint64_t)_mm512_reduce_add_epi64(hi);
+    uint64_t low = add_lanes(lo);
+    uint64_t high = add_lanes(hi);
     return (low % CV_P32 + high * two_to_52) % CV_P32;
 }
 

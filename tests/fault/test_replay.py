@@ -184,7 +184,7 @@ def many_rounds_after_a_checkpoint_are_repeated_for_nothing(folder):
     run(straight, "-q", "--resume")
     reference = outcome(run_folder(straight))
     library = call_library(folder)
-    for number, moment in ((5, "spent"), (6, "summed")):
+    for number, moment in ((5, "summed"), (6, "summed")):
         at = moments(folder, base, library, 2, number)[moment]
         case = copy(base, "case-%d" % number)
         run(case, "-q", "--resume", expect=None,

@@ -65,7 +65,7 @@ static void sums_are_exact(void **state)
             int shift = (int)cv_stream_below(&s, 48);
             int64_t m = (int64_t)(cv_stream_u64(&s) >> 11); /* 53 bits */
             m = cv_stream_u32(&s) & 1 ? m : -m;
-            want += (__int128)m << shift;
+            want += (__int128)m * ((__int128)1 << shift);
             assert_int_equal(cv_limbs_put(limb, ldexp((double)m, shift)), 0);
             for (int k = 0; k < CV_LIMBS; k++)
                 sum[k] += limb[k];
