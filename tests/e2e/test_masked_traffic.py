@@ -43,12 +43,12 @@ class Run:
         was not sent in one piece."""
         return b"\xa5\x5a\xa5".join(c.data for c in self.calls[rank])
 
-    def words(self, rank, round=1, size=4):
+    def words(self, rank, round=1, size=4, step=1):
         """The field's words of one sum; without masks there is no label, and
         the sums are the reductions that are not in place."""
         calls = self.calls[rank]
         found = [c for c in calls if c.label == "words" and c.round == round and
-                 c.step == 1]
+                 c.step == step]
         if not found:
             sums, last = [], 0
             for c in calls:
@@ -280,6 +280,22 @@ def masked_words_are_uniform(folder):
 @test
 def masked_wide_words_are_uniform(folder):
     look_at_words(folder, "rows", 8, P61, 61)
+
+
+@test
+def masks_are_new_in_every_step(folder):
+    """Of one round and one key agreement: noisy steps of a record-level job."""
+    sites = make_sites(folder, NAMES)
+    job = secure_job(folder, NAMES, model="{kind: mlp, hidden: [300, 300]}",
+                     secure="{collusion: 1}", rounds=1, rest="privacy: {unit: "
+                     "record, noise_multiplier: 1.0, clip: 1.0, sampling: 0.2}"
+                     "\n", local="{steps: 4, batch: 16, learning_rate: 0.1}")
+    run = Run(folder, "private", job, sites)
+    for r in RANKS:
+        y = [run.words(r, 1, step=k) for k in (1, 2, 3, 4)]
+        assert len(y[0]) > 90000
+        for k in range(4):
+            assert oddities(y[k], y[k - 1], P32, 32) == [], (r, k)
 
 
 # ---- rows, losses, labels -------------------------------------------------------------

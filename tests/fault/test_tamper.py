@@ -606,6 +606,10 @@ def steps_with_privacy(folder):
     bench = Bench(folder, rest=PRIVACY % ("record", ", sampling: 0.5"))
     epsilon = bench.reference["privacy"]["epsilon"]
     cases = {"commit": ([flip(bench, "commit", 3, step=3)], "commitment"),
+             "commit-of-step-2": ([tap.rule(
+                 bench.call("commit", step=3), LIAR, "send", "again", 0,
+                 str(bench.call("commit", step=2).nth))],
+                 "the commitment of silo c"),
              "sum": ([add(bench, "*", "recv", 3, 1, step=3)], NOBODY),
              "echo-of-step-2": ([tap.rule(
                  bench.call("echo", step=3), LIAR, "send", "again", 0,
