@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "core/secret.h"
 #include "core/tagged.h"
+#include "jobs/budget.h"
 #include "mpi/messages.h"
 #include "privacy/mask_graph.h"
 
@@ -165,16 +166,33 @@ int cv_join(cv_joining *j, int64_t round, const int32_t *status, cv_err *err)
 /* ---- 2. roster ----------------------------------------------------------------
  */
 
+/* Grid, clip and noise, which rank 0 names: a silo that was told a finer grid or
+ * a larger clip than the others would be hidden by its own share of the noise
+ * alone. Zeros before they are known (preparation, which has none of them). */
+static void scale_of(const cv_run *run, uint8_t out[3][8])
+{
+    const cv_budget *b = run->budget;
+    uint64_t bits[2] = {0};
+    if (b) {
+        memcpy(&bits[0], &b->clip, 8);
+        memcpy(&bits[1], &b->multiplier, 8);
+    }
+    cv_put_le64(out[0], b ? (uint64_t)(int64_t)b->exponent : 0);
+    cv_put_le64(out[1], bits[0]);
+    cv_put_le64(out[2], bits[1]);
+}
+
 void cv_roster_digest(cv_joining *j)
 {
     const cv_run *run = j->run;
     cv_attempt *at = j->at;
-    uint8_t number[4][8];
+    uint8_t number[4][8], scale[3][8];
     cv_put_le64(number[0], (uint64_t)at->round);
     cv_put_le64(number[1], (uint64_t)at->attempt);
     cv_put_le64(number[2], (uint64_t)at->draw);
     cv_put_le64(number[3], run->secure->wide ? 61 : 32);
-    cv_part *part = CV_NEW(9 + 2 * (size_t)at->n, cv_part);
+    scale_of(run, scale);
+    cv_part *part = CV_NEW(12 + 2 * (size_t)at->n, cv_part);
     size_t n = 0;
     part[n++] = (cv_part){run->run_id, 32};
     part[n++] = (cv_part){run->job->digest, 32};
@@ -183,6 +201,8 @@ void cv_roster_digest(cv_joining *j)
     part[n++] = (cv_part){at->members, 32};
     for (int k = 0; k < 4; k++)
         part[n++] = (cv_part){number[k], 8};
+    for (int k = 0; k < 3; k++)
+        part[n++] = (cv_part){scale[k], 8};
     for (int k = 0; k < at->n; k++) {
         const cv_join_msg *m = &j->all[at->member[k]];
         part[n++] = (cv_part){m->ephemeral, CV_PUBKEY_BYTES};

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 
 import h5py
 import numpy as np
@@ -642,6 +643,30 @@ def noise_that_rank_0_names(folder):
             saved=0)
     refused(bench, "to-one", rules[1:2], words, quiet=True, spent=False,
             round=1, saved=0)
+
+
+@test
+def grid_and_clip_that_rank_0_names(folder):
+    """One silo is told a finer grid, or a larger clip, than the others: their
+    shares of the noise would be too small for it."""
+    bench = Bench(folder, rest=PRIVACY % ("silo", ", adaptive_clip: {quantile: "
+                                          "0.5, learning_rate: 0.2}"))
+    calls = bench.calls[0]
+    named = [c for c in calls[:calls.index(bench.call("join", 1, rank=0))]
+             if c.name == "Bcast" and c.bytes == 4][-2]  # bits; wide
+    bits = int.from_bytes(named.data, "little")
+    assert 10 < bits < 30
+    words = "round %d, attempt 1: silo [ab] has not signed the roster"
+    for name, value in (("finer", bits + 4), ("coarser", bits - 4),
+                        ("absurd", 1 << 30)):
+        refused(bench, name, [tap.rule(named, 1, "recv", "put", 0, struct.pack(
+            "<i", value).hex())], words % 1, round=1, saved=0, **BEFORE)
+    clip = [c for c in calls[:calls.index(bench.call("join", 2, rank=0))]
+            if c.name == "Bcast" and c.bytes == 8][-1]
+    value, = struct.unpack("<d", clip.data)
+    assert 0.5 < value < 2.0 and value != 1.0
+    refused(bench, "clip", [tap.rule(clip, 1, "recv", "put", 0, struct.pack(
+        "<d", 16 * value).hex())], words % 2, resume=False, **BEFORE)
 
 
 # ---- going on ------------------------------------------------------------------------------
