@@ -28,7 +28,7 @@ typedef struct {
     cv_err *err;
     slot *slots; /* (n_features) */
     slot target; /* unused without need_target */
-    int need_target;
+    int need_target, keep_null;
     int clamps;   /* some value of the table's type can be out of bounds */
     int in_order; /* the features are the columns of x, all of them numbers */
 } encoder;
@@ -296,6 +296,12 @@ static void place(encoder *e)
         d->y = CV_NEW(t->n_rows, float);
 }
 
+static void make_null(float *x, int n_cols)
+{
+    for (int j = 0; j < n_cols; j++)
+        x[j] = NAN;
+}
+
 static int encode_rows(encoder *e)
 {
     const cv_table *t = e->table;
@@ -320,8 +326,12 @@ static int encode_rows(encoder *e)
         }
         if (rc < 0)
             return rc;
-        if (rc > 0)
+        if (rc > 0 && (u8 || !e->keep_null))
             continue;
+        if (rc > 0) {
+            make_null(to, d->n_cols);
+            y = 0.0f;
+        }
         if (d->y)
             d->y[n] = y;
         d->kept[n++] = i;
@@ -331,13 +341,14 @@ static int encode_rows(encoder *e)
     return 0;
 }
 
-int cv_design_encode(cv_table **table, const cv_schema *schema, int need_target,
+int cv_design_encode(cv_table **table, const cv_schema *schema, int flags,
                      cv_design **design, cv_err *err)
 {
     encoder e = {.table = *table,
                  .schema = schema,
                  .err = err,
-                 .need_target = need_target};
+                 .need_target = flags & CV_DESIGN_TARGET,
+                 .keep_null = flags & CV_DESIGN_NULL};
     int rc = bind_features(&e);
     if (!rc)
         rc = bind_target(&e);

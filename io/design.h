@@ -89,11 +89,15 @@ typedef struct {
  *  Missing values: `drop` leaves the row out; `fail` is an error; `mean` keeps
  *  the row with NaN for the number, but leaves out rows whose category or
  *  target is missing, as there is no mean of those.
- *  need_target = 0 (predict): the target is not looked at, y is NULL.
+ *  flags: without CV_DESIGN_TARGET (predict) the target is not looked at, y is
+ *  NULL. With CV_DESIGN_NULL a row that would be left out stays, with NaN in
+ *  every column and target 0: a record of no effect that keeps its number
+ *  (record-level privacy); only where x is not uint8.
  *  Errors: CV_ERR_INPUT: column not there, level unknown, label out of range,
  *  missing value under missing: fail, all with the column's name.
  */
-int cv_design_encode(cv_table **table, const cv_schema *schema, int need_target,
+enum { CV_DESIGN_TARGET = 1, CV_DESIGN_NULL = 2 };
+int cv_design_encode(cv_table **table, const cv_schema *schema, int flags,
                      cv_design **design, cv_err *err);
 
 void cv_design_destroy(cv_design **design);

@@ -271,7 +271,7 @@ static const cv_key rows[] = {
     {"privacy.epsilon", CV_KEY_NUMBER, JOB(privacy.epsilon), ABOVE(0),
      .meaning = "privacy loss that the whole run may not exceed"},
     {"privacy.noise_multiplier", CV_KEY_NUMBER, JOB(privacy.noise_multiplier),
-     ABOVE(0), .meaning = "deviation of the noise over the clip"},
+     WITHIN(1e-4, 1e6), .meaning = "deviation of the noise over the clip"},
     {"privacy.delta", CV_KEY_NUMBER, JOB(privacy.delta), .def = "1.0e-5",
      BETWEEN(0, 1), .meaning = "chance that the loss exceeds epsilon"},
     {"privacy.clip", CV_KEY_NUMBER, JOB(privacy.clip), .def = "1", ABOVE(0),

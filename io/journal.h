@@ -29,7 +29,13 @@
 
 #include "core/err.h"
 
-typedef enum { CV_JOURNAL_ATTEMPT = 1, CV_JOURNAL_SIGNED = 2 } cv_journal_kind;
+typedef enum {
+    CV_JOURNAL_ATTEMPT = 1,
+    CV_JOURNAL_SIGNED = 2,
+    CV_JOURNAL_COMPUTED = 3 /* a record that the silo computed itself; the
+                             * fields of SIGNED, vector: digest of the run's
+                             * state that goes with it */
+} cv_journal_kind;
 
 /** What one mechanism costs, as the accountant wants it
  *  (privacy/accountant.h); all zero: nothing is charged. */
@@ -57,7 +63,8 @@ typedef struct {
     uint8_t members[32];  /* who */
     uint8_t vector[32];   /* H(noised vector), zero if not kept */
     cv_journal_cost cost; /* of an ATTEMPT; a free replay costs nothing */
-    uint8_t head[32], supersedes[32]; /* SIGNED: the record's digest, and the
+    uint8_t head[32],
+        supersedes[32]; /* not ATTEMPT: the record's digest, and the
                                        * one it replaces (zero: none) */
 } cv_journal_entry;
 
@@ -85,7 +92,7 @@ int cv_journal_read(const char *path, cv_journal **out, cv_err *err);
  *
  *  Returns:  0; CV_ERR_ENV if it could not be made durable, or the file was
  *            moved or changed by something else; CV_ERR_BUG for numbers out of
- *            range, a cost in a SIGNED entry or a head in an ATTEMPT.
+ *            range, a cost in an entry that is no ATTEMPT or a head in an ATTEMPT.
  *  On an error the entry does not count and the file is as it was. Where a
  *  failing disk does not let it be put back, all further appends are refused;
  *  the entry may then be found, and counts, when the journal is next opened.

@@ -47,9 +47,14 @@ static const field fields[] = {
 };
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
-static const char *const kind_words[] = {"", "attempt", "signed"};
+static const char *const kind_words[] = {"", "attempt", "signed", "computed"};
 static const char *const unit_words[] = {"record", "silo"};
 static const uint8_t zeros[32];
+
+static int fields_of(const cv_journal_entry *e)
+{
+    return e->kind == CV_JOURNAL_ATTEMPT ? ATTEMPT : SIGNED;
+}
 
 static int64_t get_count(const cv_journal_entry *e, const field *f)
 {
@@ -103,10 +108,10 @@ static int is_empty(const cv_journal_entry *e, const field *f)
 
 const char *cv_journal_entry_fault(const cv_journal_entry *e)
 {
-    if (e->kind != CV_JOURNAL_ATTEMPT && e->kind != CV_JOURNAL_SIGNED)
+    if (e->kind < CV_JOURNAL_ATTEMPT || e->kind > CV_JOURNAL_COMPUTED)
         return "kind";
     for (int i = 0; i < N_FIELDS; i++)
-        if (fields[i].kinds & (int)e->kind ? !in_range(e, fields + i)
+        if (fields[i].kinds & fields_of(e) ? !in_range(e, fields + i)
                                            : !is_empty(e, fields + i))
             return fields[i].name;
     return e->draw <= e->attempt ? NULL : "draw";
@@ -139,7 +144,7 @@ void cv_journal_entry_text(cv_buf *b, const cv_journal_entry *e)
     cv_buf_printf(b, "%s", kind_words[e->kind]);
     for (int i = 0; i < N_FIELDS; i++) {
         const field *f = fields + i;
-        if (!(f->kinds & (int)e->kind))
+        if (!(f->kinds & fields_of(e)))
             continue;
         cv_buf_printf(b, " %s=", f->name);
         if (f->type == COUNT)
@@ -244,11 +249,13 @@ const char *cv_journal_entry_parse(cv_journal_entry *e, const char *text,
         e->kind = CV_JOURNAL_ATTEMPT;
     else if (take_word(&c, kind_words[CV_JOURNAL_SIGNED]))
         e->kind = CV_JOURNAL_SIGNED;
+    else if (take_word(&c, kind_words[CV_JOURNAL_COMPUTED]))
+        e->kind = CV_JOURNAL_COMPUTED;
     else
-        return "attempt or signed";
+        return "attempt, signed or computed";
     for (int i = 0; i < N_FIELDS; i++) {
         const field *f = fields + i;
-        if (!(f->kinds & (int)e->kind))
+        if (!(f->kinds & fields_of(e)))
             continue;
         if (!take_word(&c, " ") || !take_word(&c, f->name) ||
             !take_word(&c, "=") || !take_value(&c, value, sizeof value) ||

@@ -292,6 +292,7 @@ static void share_attempt_all(const cv_run *run, cv_attempt *at,
     at->last_round = v[4];
     cv_bcast_bytes_all(run->fed.silo, at->member, n * sizeof *at->member, 0);
     cv_bcast_bytes_all(run->fed.silo, status, n * sizeof *status, 0);
+    cv_bcast_bytes_all(run->fed.silo, at->members, sizeof at->members, 0);
 }
 
 int cv_attempt_begin_all(cv_run *run, cv_attempt *at, int64_t round,
@@ -362,6 +363,38 @@ static void pool_vectors(const cv_run *run, const uint8_t *vectors,
     free(all);
 }
 
+/* Without noise: these data, from this very model, were in a sum before. With
+ * other partners, or with other rows, the difference of the two sums would be
+ * that of single silos, or rows; in this run or in another. */
+static int check_difference(const cv_run *run, const cv_attempt *at,
+                            const cv_hosted *h, const cv_party *p, cv_err *err)
+{
+    size_t n;
+    const cv_journal_entry *e = cv_journal_entries(p->journal, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].kind != CV_JOURNAL_ATTEMPT || e[i].cost.steps > 0 ||
+            !cv_journal_same_data(&e[i], p->data, p->place) ||
+            memcmp(e[i].model, run->secure->model, 32) != 0)
+            continue;
+        if (memcmp(e[i].members, at->members, 32) == 0 &&
+            memcmp(e[i].data, p->data, 32) == 0)
+            continue;
+        return cv_err_set(
+            err, CV_ERR_PRIVACY, NULL, 0,
+            "silo %s: round %lld would sum its data without privacy noise "
+            "from a model from which %s been summed before (its journal "
+            "says); the difference of the two sums would show single %s. Use "
+            "`privacy`, or another model%s",
+            h->name, (long long)at->round,
+            memcmp(e[i].members, at->members, 32) ? "they have, with other "
+                                                    "partners,"
+                                                  : "other rows of it have",
+            memcmp(e[i].members, at->members, 32) ? "silos" : "rows",
+            at->round ? "" : " (or `standardize: bounds`)");
+    }
+    return 0;
+}
+
 int cv_attempt_spend_all(cv_run *run, const cv_attempt *at,
                          const cv_journal_cost *cost, const uint8_t *vectors,
                          cv_err *err)
@@ -382,6 +415,11 @@ int cv_attempt_spend_all(cv_run *run, const cv_attempt *at,
             e.cost = *cost;
         if (vectors)
             memcpy(e.vector, simulated ? pooled : vectors + 32 * s, 32);
+        if (!simulated && !run->job->privacy.enabled)
+            rc = check_difference(run, at, &run->hosted[s],
+                                  &run->secure->party[s], err);
+        if (rc)
+            break;
         rc = cv_journal_append(journal, &e, err);
         if (rc)
             cv_site_error(run, &run->hosted[s], err);

@@ -18,6 +18,10 @@
  * (discrete_gaussian.h). */
 static const double SAMPLER_DISTANCE = 0x1p-111;
 
+/* Bound of a masked update with `noise: local`, whose records are clipped step by
+ * step: no matter of privacy, but words have an end. */
+static const double LOCAL_UPDATE_CLIP = 100.0;
+
 static int is_record(const cv_job *job)
 {
     return job->privacy.enabled && job->privacy.unit == CV_UNIT_RECORD;
@@ -66,7 +70,7 @@ static int plain_bits(const cv_run *run)
 static double most_units(const cv_job *job)
 {
     double b = job->training.local.batch;
-    return is_record(job) && !is_local(job) ? b + 8.0 * sqrt(b) + 32.0 : 1.0;
+    return is_record(job) ? b + 8.0 * sqrt(b) + 32.0 : 1.0;
 }
 
 static double sensitivity_of(const cv_run *run, double clip, int exponent)
@@ -80,35 +84,39 @@ static double sensitivity_of(const cv_run *run, double clip, int exponent)
     return cv_clip_joint_sensitivity(d, cv_budget_bit(run, exponent));
 }
 
-/* Does n (B c/g + 12 sigma_i) stay below p/2? */
+/* Does n (B c/g + 12 sigma_i) stay below p/2, and can the noise be drawn? With
+ * local noise each silo decodes its own words, so n is 1 there. */
 static int has_room(const cv_run *run, int bits, double z)
 {
-    const cv_job *job = run->job;
-    int n = run->fed.n_silos, honest = n - run->secure->collusion;
-    double c = exp2(bits), delta = c * 1.05; /* the rest is below 5 % */
-    double sigma = is_local(job) ? 0.0 : z * delta / sqrt(honest);
-    double top = n * (most_units(job) * c + 12.0 * sigma);
-    return top < (run->secure->wide ? 0x1p59 : 0x1p31 - 3.0);
+    int local = is_local(run->job), wide = run->secure->wide;
+    double c = exp2(bits), sigma = z * c * 1.06; /* rounding is below 6 % */
+    double share = local ? sigma : sigma / sqrt(2.0); /* 2 honest at least */
+    double top = (local ? 1 : run->fed.n_silos) *
+                 (most_units(run->job) * c + 12.0 * share);
+    if (sigma >= 0x1p29)
+        return 0;
+    return wide ? top < 0x1p59 : top < 0x1p31 - 3.0 && share < 0x1p26;
 }
 
 /* With privacy: so fine that rounding adds little to the sensitivity, and no
  * finer, for wide noise takes longer to draw. Rounding adds about sqrt(d): 0.2 %
- * where there is room, up to 3 % in the narrow field. */
+ * where there is room, up to 3 % otherwise. 0: nothing fits. */
 static int private_bits(cv_run *run, double z)
 {
     int root = ceil_log2(sqrt((double)run->budget->d));
-    int fine = root + 9 < 16 ? 16 : root + 9, bits = fine;
+    int fine = root + 9 < 16 ? 16 : root + 9;
     int least = root + 5 < 12 ? 12 : root + 5;
-    if (is_record(run->job) && bits > 22)
-        bits = 22; /* a leaf of 256 records fits a narrow word */
-    run->secure->wide = run->fed.n_silos > CV_NARROW_MAX_SILOS;
-    while (!run->secure->wide && !has_room(run, bits, z)) {
-        if (--bits >= least)
-            continue;
-        run->secure->wide = 1;
-        bits = fine;
+    int wide = run->fed.n_silos > CV_NARROW_MAX_SILOS;
+    for (; wide <= 1; wide++) {
+        int bits = fine;
+        run->secure->wide = wide;
+        if (is_record(run->job) && !wide && bits > 22)
+            bits = 22; /* a leaf of 256 records fits a narrow word */
+        for (; bits >= least; bits--)
+            if (has_room(run, bits, z))
+                return bits;
     }
-    return bits;
+    return 0;
 }
 
 double cv_budget_bit(const cv_run *run, int exponent)
@@ -123,6 +131,12 @@ void cv_budget_set_clip(cv_run *run, double clip)
     cv_budget *b = run->budget;
     b->clip = clip;
     b->exponent = ceil_log2(clip) - b->bits;
+    b->update_clip = clip;
+    b->update_exponent = b->exponent;
+    if (is_local(run->job)) { /* updates are private already */
+        b->update_clip = LOCAL_UPDATE_CLIP;
+        b->update_exponent = ceil_log2(LOCAL_UPDATE_CLIP) - plain_bits(run);
+    }
     if (run->job->privacy.enabled)
         b->sensitivity = sensitivity_of(run, clip, b->exponent);
 }
@@ -227,6 +241,12 @@ static int find_allowed(cv_run *run, const cv_segment *round, cv_err *err)
     const cv_job *job = run->job;
     cv_budget *b = run->budget;
     int64_t steps = CV_MAX_STEPS;
+    cv_accountant *probe; /* is anything known about such noise? */
+    cv_accountant_create(&probe);
+    int known = cv_accountant_add(probe, round, err);
+    cv_accountant_destroy(&probe);
+    if (known)
+        return known;
     b->allowed = CV_MAX_STEPS;
     if (!(job->privacy.epsilon > 0.0))
         return 0;
@@ -257,6 +277,12 @@ static int plan_on_root(cv_run *run, cv_err *err)
     }
     for (int again = 0; again < 3 && !rc; again++) {
         b->bits = private_bits(run, z);
+        if (!b->bits)
+            return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
+                              "noise of %g times the clip on %zu parameters "
+                              "does not fit the words of a sum; ask for less "
+                              "noise, or a smaller model",
+                              z, b->d);
         cv_budget_set_clip(run, b->clip);
         rc = find_multiplier(run, honest, err);
         if (b->multiplier <= z || has_room(run, b->bits, b->multiplier))
@@ -331,6 +357,23 @@ cv_budget *cv_budget_create(cv_run *run)
     b->steps = record ? job->training.local.steps : 1;
     cv_accountant_create(&b->spent);
     return b;
+}
+
+int cv_budget_go_on(cv_run *run, cv_err *err)
+{
+    cv_budget *b = run->budget;
+    if (!run->job->privacy.enabled)
+        b->bits = plain_bits(run);
+    int most = run->secure->wide ? 50 : is_record(run->job) ? 22 : 30;
+    if (run->job->privacy.enabled &&
+        (!(b->multiplier > 0.0 && b->multiplier < 1e9) ||
+         !(b->clip > 1e-13 && b->clip < 1e13) || b->bits < 8 ||
+         b->bits > most || !has_room(run, b->bits, b->multiplier)))
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "the checkpoint holds noise or a clip that no run "
+                          "of this job can have had");
+    cv_budget_set_clip(run, b->clip);
+    return 0;
 }
 
 void cv_budget_close(cv_run *run)

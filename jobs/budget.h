@@ -11,15 +11,18 @@
 #include "privacy/discrete_gaussian.h"
 
 typedef struct cv_budget {
-    size_t d;           /* words of a sum that get noise */
-    double clip;        /* of the next round; L2, parameter units */
-    int bits;           /* clip / grid is in (2^(bits-1), 2^bits] */
-    int exponent;       /* grid 2^exponent */
-    double sensitivity; /* of the sum to one unit, L2, grid units */
-    double multiplier;  /* noise deviation over sensitivity */
-    int64_t steps;      /* sums with noise in a round */
-    int64_t allowed;    /* rounds that may still be paid; CV_MAX_STEPS: any */
-    int64_t paid;       /* rounds after the checkpoint that were paid for before
+    size_t d;     /* words of a sum that get noise */
+    double clip;  /* of the next round; L2, parameter units */
+    int bits;     /* clip / grid is in (2^(bits-1), 2^bits] */
+    int exponent; /* grid 2^exponent */
+    double
+        update_clip; /* the same of a silo's masked update: other than clip */
+    int update_exponent; /* where the noise is local */
+    double sensitivity;  /* of the sum to one unit, L2, grid units */
+    double multiplier;   /* noise deviation over sensitivity */
+    int64_t steps;       /* sums with noise in a round */
+    int64_t allowed;     /* rounds that may still be paid; CV_MAX_STEPS: any */
+    int64_t paid; /* rounds after the checkpoint that were paid for before
                          * a restart, and may be repeated for nothing */
     cv_accountant *spent; /* by the run so far: the public ledger */
     double epsilon;       /* of that at the job's delta; at the root */
@@ -27,6 +30,10 @@ typedef struct cv_budget {
 
 /** An empty ledger for this run, into run->budget. */
 cv_budget *cv_budget_create(cv_run *run);
+
+/** After a restore: grid and sensitivity from what the checkpoint has brought, which
+ *  is checked. Local. */
+int cv_budget_go_on(cv_run *run, cv_err *err);
 
 /** Before the first round: choose grid and noise multiplier (unless a checkpoint
  *  has brought it), count the rounds that the job's cap and every site's own

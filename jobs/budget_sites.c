@@ -8,8 +8,12 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "jobs/budget.h"
+#include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
+
+/* Of a site's limit that names none, at most. */
+static const double LIMIT_DELTA = 1e-5;
 
 /* ---- the sites' limits -----------------------------------------------------------------
  */
@@ -104,7 +108,8 @@ static int check_site(const cv_run *run, const cv_hosted *h, const cv_party *p,
     int64_t steps = 0, want = rounds_to_pay(run);
     if (epsilon <= 0.0 && delta <= 0.0)
         return 0;
-    delta = delta > 0.0 ? delta : job->privacy.delta;
+    /* A job must not loosen a limit of epsilon by its own delta. */
+    delta = delta > 0.0 ? delta : fmin(job->privacy.delta, LIMIT_DELTA);
     epsilon = epsilon > 0.0 ? epsilon : job->privacy.epsilon;
     if (!(epsilon > 0.0))
         return 0;
@@ -117,13 +122,18 @@ static int check_site(const cv_run *run, const cv_hosted *h, const cv_party *p,
     cv_accountant_destroy(&a);
     if (rc || steps / run->budget->steps >= want)
         return rc;
-    return cv_err_set(
-        err, CV_ERR_PRIVACY, NULL, 0,
-        "silo %s: its own limit (epsilon %g at delta %g, over all runs on its "
-        "data) allows %lld of the %lld rounds to come; lower training.rounds, "
-        "add noise, or have the site raise `limits` in its silo.yaml",
-        h->name, epsilon, delta, (long long)(steps / run->budget->steps),
-        (long long)want);
+    cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+               "its own limit on privacy loss, over all runs on its data, does "
+               "not allow the %lld rounds to come; lower training.rounds, add "
+               "noise, or have the site raise `limits` in its silo.yaml",
+               (long long)want);
+    /* What it has spent elsewhere is the site's business. */
+    cv_err_site(err,
+                "epsilon %g at delta %g allows %lld of %lld rounds after what "
+                "the journal knows",
+                epsilon, delta, (long long)(steps / run->budget->steps),
+                (long long)want);
+    return cv_site_error(run, h, err);
 }
 
 int cv_budget_check_sites(const cv_run *run, const cv_segment *round,

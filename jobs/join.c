@@ -10,11 +10,9 @@
 #include "core/mem.h"
 #include "core/secret.h"
 #include "core/tagged.h"
-#include "jobs/budget.h"
 #include "mpi/messages.h"
-#include "privacy/mask_graph.h"
 
-enum { ATTEMPT_MAX = 1 << 30 }; /* a larger one is nobody's honest count */
+enum { ATTEMPT_MAX = 1 << 30, FARTHEST = 1000 };
 
 static const char *name_of(const cv_run *run, int silo)
 {
@@ -35,6 +33,7 @@ static void join_context(const cv_run *run, uint8_t out[32], int64_t round,
                       {run->job->digest, 32},
                       {run->secure->head, 32},
                       {run->secure->model, 32},
+                      {run->secure->state, 32},
                       {r, 8},
                       {i, 8},
                       {flags, 2},
@@ -112,10 +111,30 @@ static int check_join(const cv_joining *j, int64_t round, int silo, cv_err *err)
     if (rc)
         cv_err_prefix(err,
                       "round %lld: the key message of silo %s does not hold "
-                      "(tampered with, of another run, round or model, or "
-                      "signed by a key that is not the job's)",
+                      "(tampered with, of another run, round, model, ledger "
+                      "or noise, or signed by a key that is not the job's)",
                       (long long)round, name_of(run, silo));
     return rc;
+}
+
+/* An attempt is one more than the largest that anybody claims: nobody may claim
+ * so much more than we know of that numbers run out. */
+static int check_claim(const cv_joining *j, int silo, cv_err *err)
+{
+    uint64_t own = 0, said = cv_get_le64(j->all[silo].last_attempt);
+    if (j->run->job->simulate.enabled) /* the root's journal stands for all */
+        return 0;
+    for (int s = 0; s < j->run->fed.n_hosted; s++) {
+        uint64_t a = cv_get_le64(j->mine[s].last_attempt);
+        own = a > own ? a : own;
+    }
+    if (said <= own + FARTHEST)
+        return 0;
+    return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                      "silo %s claims %llu attempts at this round, where silo "
+                      "%s knows of %llu",
+                      name_of(j->run, silo), (unsigned long long)said,
+                      j->run->hosted[0].name, (unsigned long long)own);
 }
 
 /* What arrived under the names of our own silos must be what we sent: an old
@@ -133,18 +152,28 @@ static int check_own(const cv_joining *j, cv_err *err)
     return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const cv_join_msg *const *x = a, *const *y = b;
+    return memcmp((*x)->ephemeral, (*y)->ephemeral, CV_PUBKEY_BYTES);
+}
+
 /* Keys of two silos that are the same would mask nothing. */
 static int check_twice(const cv_joining *j, cv_err *err)
 {
-    int n = j->run->fed.n_silos;
-    for (int a = 0; a < n && n <= CV_MASK_GRAPH_COMPLETE; a++)
-        for (int b = 0; b < a; b++)
-            if (memcmp(j->all[a].ephemeral, j->all[b].ephemeral,
-                       CV_PUBKEY_BYTES) == 0)
-                return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
-                                  "silos %s and %s sent the same key",
-                                  name_of(j->run, b), name_of(j->run, a));
-    return 0;
+    int n = j->run->fed.n_silos, rc = 0;
+    const cv_join_msg **sorted = CV_NEW(n, const cv_join_msg *);
+    for (int i = 0; i < n; i++)
+        sorted[i] = &j->all[i];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_key);
+    for (int i = 1; i < n && !rc; i++)
+        if (by_key(&sorted[i - 1], &sorted[i]) == 0)
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "silos %s and %s sent the same key",
+                            name_of(j->run, (int)(sorted[i - 1] - j->all)),
+                            name_of(j->run, (int)(sorted[i] - j->all)));
+    free(sorted);
+    return rc;
 }
 
 int cv_join(cv_joining *j, int64_t round, const int32_t *status, cv_err *err)
@@ -154,8 +183,11 @@ int cv_join(cv_joining *j, int64_t round, const int32_t *status, cv_err *err)
     for (int s = 0; s < run->fed.n_hosted; s++)
         write_join(j, s, round, status[run->hosted[s].index]);
     cv_gather_messages_all(&run->fed, j->all, j->mine, sizeof *j->mine);
-    for (int i = 0; i < run->fed.n_silos && !rc; i++)
+    for (int i = 0; i < run->fed.n_silos && !rc; i++) {
         rc = check_join(j, round, i, err);
+        if (!rc)
+            rc = check_claim(j, i, err);
+    }
     if (!rc)
         rc = check_own(j, err);
     if (!rc)
@@ -166,43 +198,25 @@ int cv_join(cv_joining *j, int64_t round, const int32_t *status, cv_err *err)
 /* ---- 2. roster ----------------------------------------------------------------
  */
 
-/* Grid, clip and noise, which rank 0 names: a silo that was told a finer grid or
- * a larger clip than the others would be hidden by its own share of the noise
- * alone. Zeros before they are known (preparation, which has none of them). */
-static void scale_of(const cv_run *run, uint8_t out[3][8])
-{
-    const cv_budget *b = run->budget;
-    uint64_t bits[2] = {0};
-    if (b) {
-        memcpy(&bits[0], &b->clip, 8);
-        memcpy(&bits[1], &b->multiplier, 8);
-    }
-    cv_put_le64(out[0], b ? (uint64_t)(int64_t)b->exponent : 0);
-    cv_put_le64(out[1], bits[0]);
-    cv_put_le64(out[2], bits[1]);
-}
-
 void cv_roster_digest(cv_joining *j)
 {
     const cv_run *run = j->run;
     cv_attempt *at = j->at;
-    uint8_t number[4][8], scale[3][8];
+    uint8_t number[4][8];
     cv_put_le64(number[0], (uint64_t)at->round);
     cv_put_le64(number[1], (uint64_t)at->attempt);
     cv_put_le64(number[2], (uint64_t)at->draw);
     cv_put_le64(number[3], run->secure->wide ? 61 : 32);
-    scale_of(run, scale);
-    cv_part *part = CV_NEW(12 + 2 * (size_t)at->n, cv_part);
+    cv_part *part = CV_NEW(10 + 2 * (size_t)at->n, cv_part);
     size_t n = 0;
     part[n++] = (cv_part){run->run_id, 32};
     part[n++] = (cv_part){run->job->digest, 32};
     part[n++] = (cv_part){run->secure->head, 32};
     part[n++] = (cv_part){run->secure->model, 32};
+    part[n++] = (cv_part){run->secure->state, 32};
     part[n++] = (cv_part){at->members, 32};
     for (int k = 0; k < 4; k++)
         part[n++] = (cv_part){number[k], 8};
-    for (int k = 0; k < 3; k++)
-        part[n++] = (cv_part){scale[k], 8};
     for (int k = 0; k < at->n; k++) {
         const cv_join_msg *m = &j->all[at->member[k]];
         part[n++] = (cv_part){m->ephemeral, CV_PUBKEY_BYTES};

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bytes.h"
+#include "core/hkdf.h"
 #include "core/mem.h"
+#include "core/tagged.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/field.h"
@@ -65,12 +68,39 @@ void cv_masked_words(const cv_run *run, cv_masking *m, void *y, size_t n)
         cv_masked_u32(m, y, NULL, NULL, n);
 }
 
-int cv_masked_put_number(const cv_run *run, void *words, size_t at, double v)
+/* Random limbs that a pair shares, for one number of one sum. */
+static void mask_number(const cv_attempt *at, int s, size_t where,
+                        uint64_t limb[CV_LIMBS])
+{
+    const cv_pairs *pairs = &at->pairs[s];
+    uint8_t place[16], info[32], okm[CV_LIMBS * 4];
+    cv_put_le64(place, at->step);
+    cv_put_le64(place + 8, where);
+    cv_part part[] = {{at->roster, 32}, {place, sizeof place}};
+    cv_tagged_hash(info, "covey number mask v1", part, 2);
+    for (int k = 0; k < pairs->n; k++) {
+        uint64_t m[CV_LIMBS];
+        cv_hkdf_expand(okm, sizeof okm, pairs->secret + 32 * k, info, 32);
+        for (int j = 0; j < CV_LIMBS; j++)
+            m[j] = cv_get_le32(okm + 4 * j) & ((1u << CV_LIMB_BITS) - 1);
+        if (pairs->peer[k] > pairs->slot)
+            cv_limbs_add(limb, m);
+        else
+            cv_limbs_sub(limb, m);
+        cv_wipe(m, sizeof m);
+    }
+    cv_wipe(okm, sizeof okm);
+}
+
+int cv_masked_put_number(const cv_run *run, const cv_attempt *at, int s,
+                         size_t where, double v)
 {
     uint64_t limb[CV_LIMBS];
     int rc = cv_limbs_put(limb, v);
+    if (at->pairs)
+        mask_number(at, s, where, limb);
     for (size_t k = 0; k < CV_LIMBS; k++)
-        cv_masked_put(run, words, at + k, (int64_t)limb[k]);
+        cv_masked_put(run, run->secure->y[s], where + k, (int64_t)limb[k]);
     return rc;
 }
 
@@ -96,9 +126,9 @@ int cv_masked_numbers_all(cv_run *run, cv_attempt *at, double *total,
         int bad = 0;
         for (int s = 0; leader && s < run->fed.n_hosted; s++)
             for (size_t j = 0; j < n; j++)
-                bad |=
-                    cv_masked_put_number(run, run->secure->y[s], j * CV_LIMBS,
-                                         mine[(size_t)s * k + first + j]);
+                bad |= cv_attempt_has(at, run->hosted[s].index) &&
+                       cv_masked_put_number(run, at, s, j * CV_LIMBS,
+                                            mine[(size_t)s * k + first + j]);
         rc = cv_agree_all(run->fed.world,
                           bad ? cv_err_set(err, CV_ERR_NUMERIC, NULL, 0,
                                            "a number that is summed under "
@@ -211,8 +241,6 @@ void cv_masked_train_noisy(cv_run *run, cv_hosted *h,
 
 void cv_masked_end_round(cv_run *run, const cv_attempt *at, cv_history_row *h)
 {
-    if (cv_fed_is_leader(&run->fed))
-        cv_params_digest(run->secure->model, run->w, run->n);
     cv_record_round(run, at);
     if (!run->job->privacy.enabled)
         return;

@@ -21,9 +21,11 @@ int64_t cv_masked_get(const cv_run *run, const void *words, size_t at);
 /** Words that lie in y already: noise, masks, hashes, as m says. */
 void cv_masked_words(const cv_run *run, cv_masking *m, void *y, size_t n);
 
-/** A real number in CV_LIMBS words from `at` (privacy/limbs.h); CV_ERR_NUMERIC,
- *  and zero, if it is not finite or too large. */
-int cv_masked_put_number(const cv_run *run, void *words, size_t at, double v);
+/** A real number of hosted silo s in CV_LIMBS words of its vector from `where`
+ *  (privacy/limbs.h), under number masks of its pairs; CV_ERR_NUMERIC, and zero,
+ *  if it is not finite or too large. */
+int cv_masked_put_number(const cv_run *run, const cv_attempt *at, int s,
+                         size_t where, double v);
 double cv_masked_get_number(const cv_run *run, const void *words, size_t at);
 
 /** total (k) = sum over the members of their numbers mine (n_hosted, k), masked;

@@ -10,14 +10,17 @@
 
 #include "core/bytes.h"
 #include "core/fs.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/tagged.h"
 #include "jobs/budget.h"
+#include "jobs/join.h"
 #include "jobs/round.h"
 #include "jobs/secure.h"
 #include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/messages.h"
+#include "solver/params.h"
 
 /* Digest of all that the ledger holds. */
 static void ledger_digest(const cv_run *run, uint8_t out[32])
@@ -44,19 +47,101 @@ static void ledger_digest(const cv_run *run, uint8_t out[32])
     free(word);
 }
 
+/* Whoever has another of these than the others is found out when it joins the
+ * next round, for the digest is signed with the key message. */
+void cv_record_state(cv_run *run)
+{
+    cv_secure *sec = run->secure;
+    const cv_budget *b = run->budget;
+    const cv_strategy *st = run->strategy;
+    uint8_t server[CV_MAX_STATE][32] = {{0}}, ledger[32], plan[8][8];
+    const double real[4] = {b->multiplier, b->clip, b->sensitivity,
+                            b->update_clip};
+    const int whole[4] = {b->bits, b->exponent, b->update_exponent, sec->wide};
+    cv_params_digest(sec->model, run->w, run->n);
+    if (!cv_fed_is_leader(&run->fed))
+        return;
+    for (int k = 0; k < st->n_server; k++)
+        cv_params_digest(server[k], run->server_state[k], run->n);
+    ledger_digest(run, ledger);
+    for (int k = 0; k < 4; k++) {
+        uint64_t bits;
+        memcpy(&bits, &real[k], sizeof bits);
+        cv_put_le64(plan[k], bits);
+        cv_put_le64(plan[4 + k], (uint64_t)(int64_t)whole[k]);
+    }
+    cv_part part[] = {
+        {server, sizeof server}, {ledger, 32}, {plan, sizeof plan}};
+    cv_tagged_hash(sec->state, "covey state v1", part, 3);
+}
+
 void cv_record_round(cv_run *run, const cv_attempt *at)
 {
     cv_secure *sec = run->secure;
-    uint8_t round[8], attempt[8], ledger[32];
+    uint8_t round[8], attempt[8];
     cv_put_le64(round, (uint64_t)at->round);
     cv_put_le64(attempt, (uint64_t)at->attempt);
-    ledger_digest(run, ledger);
+    cv_record_state(run);
     cv_part part[] = {
         {run->run_id, 32},    {run->job->digest, 32}, {round, 8},
         {attempt, 8},         {sec->head, 32},        {at->roster, 32},
-        {at->transcript, 32}, {sec->model, 32},       {ledger, 32}};
+        {at->transcript, 32}, {sec->model, 32},       {sec->state, 32}};
     cv_tagged_hash(sec->head, "covey record v1", part, 9);
     sec->attempt = at->attempt;
+}
+
+static cv_journal *record_journal(const cv_run *run, int s)
+{
+    return cv_attempt_journal(run, s);
+}
+
+static void fill_record(const cv_run *run, const cv_party *p, int kind,
+                        cv_journal_entry *e)
+{
+    *e = (cv_journal_entry){.kind = (cv_journal_kind)kind,
+                            .round = run->round,
+                            .attempt = run->secure->attempt,
+                            .draw = run->secure->attempt};
+    memcpy(e->run_id, run->run_id, 32);
+    memcpy(e->job_digest, run->job->digest, 32);
+    memcpy(e->data, p->data, 32);
+    memcpy(e->place, p->place, 32);
+    memcpy(e->model, run->secure->model, 32);
+    memcpy(e->head, run->secure->head, 32);
+}
+
+/* Did this silo compute this very record, with this model and state? */
+static int has_computed(const cv_run *run, const cv_journal *j)
+{
+    const cv_secure *sec = run->secure;
+    size_t n;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    while (n-- > 0)
+        if (e[n].kind == CV_JOURNAL_COMPUTED && e[n].round == run->round &&
+            memcmp(e[n].run_id, run->run_id, 32) == 0 &&
+            memcmp(e[n].head, sec->head, 32) == 0)
+            return memcmp(e[n].model, sec->model, 32) == 0 &&
+                   memcmp(e[n].vector, sec->state, 32) == 0;
+    return 0;
+}
+
+int cv_note_record_all(cv_run *run, cv_err *err)
+{
+    int rc = 0;
+    if (!run->secure || !run->secure->masks || run->round == 0)
+        return 0;
+    for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
+        cv_journal *j = record_journal(run, s);
+        cv_journal_entry e;
+        if (!j || !cv_fed_is_leader(&run->fed) || has_computed(run, j))
+            continue;
+        fill_record(run, &run->secure->party[s], CV_JOURNAL_COMPUTED, &e);
+        memcpy(e.vector, run->secure->state, 32);
+        rc = cv_journal_append(j, &e, err);
+        if (rc)
+            cv_site_error(run, &run->hosted[s], err);
+    }
+    return cv_agree_all(run->fed.world, rc, err);
 }
 
 /* ---- signing ------------------------------------------------------------------
@@ -98,10 +183,7 @@ static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
 {
     const cv_journal_entry *last = cv_journal_last_signed(j, run->run_id);
     const cv_journal_entry *before = signed_before(run, j);
-    cv_journal_entry e = {.kind = CV_JOURNAL_SIGNED,
-                          .round = run->round,
-                          .attempt = run->secure->attempt,
-                          .draw = run->secure->attempt};
+    cv_journal_entry e;
     if (before && memcmp(before->head, run->secure->head, 32) == 0) {
         if (memcmp(before->model, run->secure->model, 32) != 0)
             return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
@@ -124,12 +206,7 @@ static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
                           name, (long long)last->round, (long long)run->round);
     if (before)
         memcpy(supersedes, before->head, 32);
-    memcpy(e.run_id, run->run_id, 32);
-    memcpy(e.job_digest, run->job->digest, 32);
-    memcpy(e.data, p->data, 32);
-    memcpy(e.place, p->place, 32);
-    memcpy(e.model, run->secure->model, 32);
-    memcpy(e.head, run->secure->head, 32);
+    fill_record(run, p, CV_JOURNAL_SIGNED, &e);
     memcpy(e.supersedes, supersedes, 32);
     return cv_journal_append(j, &e, err);
 }
@@ -137,11 +214,10 @@ static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
 static int sign_hosted(cv_run *run, record_msg *mine, cv_err *err)
 {
     cv_secure *sec = run->secure;
-    int rc = 0, simulated = run->job->simulate.enabled;
+    int rc = 0;
     for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
         const cv_hosted *h = &run->hosted[s];
-        cv_journal *j =
-            simulated ? s == 0 ? sec->journal : NULL : sec->party[s].journal;
+        cv_journal *j = record_journal(run, s);
         uint8_t digest[32];
         cv_sig sig;
         if (j) {
@@ -197,10 +273,15 @@ static int keep_signatures(const cv_run *run, const record_msg *all,
                       run->job->silos[i].name, sig);
     }
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len || fsync(fd) != 0)
+    off_t before = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (before < 0 || write(fd, b.data, b.len) != (ssize_t)b.len ||
+        fsync(fd) != 0) {
         rc = cv_err_set(err, CV_ERR_ENV, path, 0,
                         "cannot keep the signatures of round %lld: %s",
                         (long long)run->round, strerror(errno));
+        if (before >= 0 && ftruncate(fd, before) != 0) /* no half lines */
+            cv_log(CV_LOG_WARN, "records_log_torn", "file=%s", path);
+    }
     if (fd >= 0)
         close(fd);
     cv_buf_free(&b);
@@ -335,12 +416,23 @@ int cv_secure_resume_all(cv_run *run, cv_err *err)
     int rc = 0;
     if (!sec || !sec->masks || run->round == 0)
         return 0;
+    rc = cv_agree_all(run->fed.world, cv_budget_go_on(run, err), err);
+    if (rc)
+        return rc;
+    cv_record_state(run);
     for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
-        const cv_journal *j = sec->party[s].journal;
-        if (run->job->simulate.enabled)
-            j = s == 0 ? sec->journal : NULL;
-        if (j)
-            rc = check_journal(run, &run->hosted[s], j, err);
+        const cv_journal *j = record_journal(run, s);
+        if (!j || !cv_fed_is_leader(&run->fed))
+            continue;
+        rc = check_journal(run, &run->hosted[s], j, err);
+        if (!rc && !has_computed(run, j))
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "silo %s: the checkpoint of round %lld is not the "
+                            "one that this silo computed (its model, ledger or "
+                            "record was changed); restore the newest "
+                            "checkpoint, or begin a new run in another folder "
+                            "(--out)",
+                            run->hosted[s].name, (long long)run->round);
     }
     return cv_agree_all(run->fed.world, rc, err);
 }

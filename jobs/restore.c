@@ -395,6 +395,8 @@ static void share_privacy_all(cv_run *run)
     free(all);
     cv_bcast_bytes_all(world, &b->multiplier, sizeof b->multiplier, 0);
     cv_bcast_bytes_all(world, &b->clip, sizeof b->clip, 0);
+    cv_bcast_bytes_all(world, &b->bits, sizeof b->bits, 0);
+    cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
     cv_bcast_bytes_all(world, run->secure->head, 32, 0);
     cv_bcast_bytes_all(world, &run->secure->attempt,
                        sizeof run->secure->attempt, 0);
@@ -460,6 +462,12 @@ int cv_restore_all(cv_run *run, cv_err *err)
     cv_bcast_bytes_all(run->fed.world, c.round, sizeof c.round, 0);
     cv_bcast_bytes_all(run->fed.world, c.model, sizeof c.model, 0);
     cv_bcast_bytes_all(run->fed.world, c.run_id, sizeof c.run_id, 0);
+    if (run->has_id && memcmp(run->run_id, c.run_id, 32) != 0)
+        rc = cv_err_set(err, CV_ERR_VERIFY, run->dir, 0,
+                        "the run folder changed while the run was set up");
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc)
+        goto out;
     memcpy(run->run_id, c.run_id, sizeof run->run_id);
     pick = agree_candidate_all(run, &c, err);
     if (pick < 0) {

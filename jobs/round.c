@@ -390,7 +390,7 @@ int cv_round_step_all(cv_run *run, double factor, double *update, cv_err *err)
         all[2] = hi;
         all[3] = -hi;
         cv_max_f64_all(run->fed.leaders, all, 4);
-        if (all[0] != -all[1] || all[2] != -all[3])
+        if (all[0] != lo || all[1] != -lo || all[2] != hi || all[3] != -hi)
             rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                             "round %lld: the ranks computed different models; "
                             "a node or library of one of them is at fault",

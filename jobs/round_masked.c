@@ -72,18 +72,23 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
     float *part[CV_MAX_PAYLOAD];
     for (k = 0; k < n_payload; k++)
         part[k] = run->payload[k];
-    if (cv_clip_joint(&norm, part, (size_t)n_payload, run->n, b->clip, NULL))
+    /* FedNova's a may be below 1: what is clipped is what is sent. */
+    for (size_t i = 0; scale != 1.0 && i < run->n; i++)
+        part[0][i] = (float)((double)part[0][i] / scale);
+    if (cv_clip_joint(&norm, part, (size_t)n_payload, run->n, b->update_clip,
+                      NULL))
         for (k = 0; k < n_payload; k++) /* not finite: as if there were none */
             memset(part[k], 0, run->n * sizeof *part[k]);
     if (run->strategy->n_silo) /* the control moves by what is sent */
         move_state(run, &run->hosted[s]);
     for (k = 0; k < n_payload; k++) {
         void *out = part_of(run, m->y[s], (size_t)k * run->n);
-        double f = k == 0 ? factor / scale : factor;
         if (run->secure->wide)
-            cv_f61_encode(out, part[k], NULL, run->n, f, b->exponent);
+            cv_f61_encode(out, part[k], NULL, run->n, factor,
+                          b->update_exponent);
         else
-            cv_f32_encode(out, part[k], NULL, run->n, f, b->exponent);
+            cv_f32_encode(out, part[k], NULL, run->n, factor,
+                          b->update_exponent);
     }
     if (m->bit)
         cv_masked_put(run, m->y[s], m->noisy - 1,
@@ -131,11 +136,18 @@ static void state_from_noised(masked *m, int s, double factor)
     move_state(run, h);
 }
 
-static void put_numbers(masked *m, int s)
+/* Once the roster is known, for the numbers have masks of their own. */
+static void put_numbers(masked *m)
 {
-    for (int k = 0; k < N_NUMBERS && !m->run->job->privacy.enabled; k++)
-        cv_masked_put_number(m->run, m->y[s], m->noisy + (size_t)k * CV_LIMBS,
-                             m->number[s * N_NUMBERS + k]);
+    cv_run *run = m->run;
+    if (!cv_fed_is_leader(&run->fed))
+        return;
+    for (int s = 0; s < run->fed.n_hosted; s++)
+        for (int k = 0;
+             k < N_NUMBERS && cv_attempt_has(&m->at, run->hosted[s].index); k++)
+            (void)cv_masked_put_number(run, &m->at, s,
+                                       m->noisy + (size_t)k * CV_LIMBS,
+                                       m->number[s * N_NUMBERS + k]);
 }
 
 /* ---- training ------------------------------------------------------------------
@@ -148,11 +160,8 @@ static void train_noisy(masked *m, int s)
     cv_hosted *h = &run->hosted[s];
     uint8_t *keys = cv_secret_alloc(64);
     double sigma = run->budget->multiplier * run->budget->sensitivity;
-    if (cv_fed_is_leader(&run->fed)) {
-        cv_private_key(run, s, keys, "sample", &m->at, sigma);
-        cv_private_key(run, s, keys + 32, "noise", &m->at, sigma);
-    }
-    cv_bcast_bytes_all(run->fed.silo, keys, 64, 0); /* inside the silo */
+    cv_private_key(run, s, keys, "sample", &m->at, sigma);
+    cv_private_key(run, s, keys + 32, "noise", &m->at, sigma);
     cv_masked_train_noisy(run, h, keys, keys + 32,
                           cv_budget_share(run, &m->at));
     cv_secret_free(keys);
@@ -189,7 +198,6 @@ static int train_one(masked *m, int s)
     if (!cv_fed_is_leader(&run->fed))
         return CV_SILO_READY;
     encode_payloads(m, s, f, r[CV_R_SCALE]);
-    put_numbers(m, s);
     if (is_private)
         noise_and_hash(m, s);
     if (silo_noise(run))
@@ -219,7 +227,10 @@ static int begin_plain(masked *m, const uint8_t *drawn, cv_err *err)
         cv_attempt_begin_all(run, &m->at, run->round + 1, run->status, 0, err);
     if (rc == CV_ERR_SILOS)
         return cv_round_too_few(run, m->at.n, err);
-    return rc ? rc : cv_attempt_spend_all(run, &m->at, NULL, NULL, err);
+    if (rc)
+        return rc;
+    put_numbers(m);
+    return cv_attempt_spend_all(run, &m->at, NULL, NULL, err);
 }
 
 /* With privacy: agree first, for the noise depends on who takes part. A round
@@ -300,24 +311,34 @@ static void decode_sum(masked *m)
 }
 
 /* The share of updates within the clip, from the noisy sum of bits. The root's
- * exp is everyone's. */
-static void adapt_clip_all(masked *m)
+ * exp is everyone's, to the last bit; the rest is found by each leader. */
+static int adapt_clip_all(masked *m, cv_err *err)
 {
     cv_run *run = m->run;
-    double next = 0.0;
+    double mine = 0.0, next;
+    int rc = 0;
     if (!m->bit)
-        return;
-    if (run->fed.rank == 0) {
+        return 0;
+    if (cv_fed_is_leader(&run->fed)) {
         double half = cv_budget_bit(run, run->budget->exponent) / 2.0;
         int64_t q = cv_masked_get(run, run->secure->sum, m->noisy - 1);
-        next = cv_clip_next(run->budget->clip,
+        mine = cv_clip_next(run->budget->clip,
                             cv_clip_fraction((double)q / half, m->at.n),
                             run->job->privacy.adaptive.quantile,
                             run->job->privacy.adaptive.rate);
-        next = fmin(fmax(next, 1e-12), 1e12);
+        mine = fmin(fmax(mine, 1e-12), 1e12);
     }
+    next = mine;
     cv_bcast_bytes_all(run->fed.world, &next, sizeof next, 0);
-    cv_budget_set_clip(run, next);
+    if (cv_fed_is_leader(&run->fed) && !(fabs(next / mine - 1.0) < 1e-9))
+        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                        "round %lld: rank 0 gave another clip than the sum "
+                        "does",
+                        (long long)m->at.round);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc)
+        cv_budget_set_clip(run, next);
+    return rc;
 }
 
 static void keep_states(masked *m)
@@ -339,9 +360,10 @@ static int finish(masked *m, const double t[3], cv_err *err)
         decode_sum(m);
     }
     keep_states(m);
-    adapt_clip_all(m);
-    int rc = cv_round_step_all(
-        run, m->total[N_SCALED_WEIGHT] / m->total[N_WEIGHT], &update, err);
+    int rc = adapt_clip_all(m, err);
+    if (!rc)
+        rc = cv_round_step_all(
+            run, m->total[N_SCALED_WEIGHT] / m->total[N_WEIGHT], &update, err);
     if (rc)
         return rc;
     double t3 = cv_now();

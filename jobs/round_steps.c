@@ -44,11 +44,9 @@ static void round_keys(stepping *k)
     double sigma = run->budget->multiplier * run->budget->sensitivity;
     for (int s = 0; s < run->fed.n_hosted; s++) {
         uint8_t *key = k->keys + 64 * s;
-        if (cv_fed_is_leader(&run->fed)) {
-            cv_private_key(run, s, key, "sample", &k->at, sigma);
+        cv_private_key(run, s, key, "sample", &k->at, sigma);
+        if (cv_fed_is_leader(&run->fed))
             cv_private_key(run, s, key + 32, "noise", &k->at, sigma);
-        }
-        cv_bcast_bytes_all(run->fed.silo, key, 64, 0); /* inside the silo */
     }
 }
 
@@ -180,6 +178,7 @@ out:
     cv_attempt_end(&k.at);
     cv_dgauss_destroy(&k.noise);
     cv_secret_free(k.keys);
+    cv_wipe(k.idx, (size_t)most_rows(run) * sizeof *k.idx); /* who was drawn */
     free(k.idx);
     free(k.grad);
     free(k.words);

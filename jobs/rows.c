@@ -169,11 +169,16 @@ static int encode_test(cv_run *run, cv_sources *src, double scales[2],
 int cv_encode_rows(cv_run *run, cv_sources *src, double scales[2], cv_err *err)
 {
     int rc = 0;
+    /* A record that drops out must not renumber the others (adjacency). */
+    int flags =
+        run->job->privacy.enabled && run->job->privacy.unit == CV_UNIT_RECORD
+            ? CV_DESIGN_TARGET | CV_DESIGN_NULL
+            : CV_DESIGN_TARGET;
     run->n_rows_owned = src->n + 1;
     run->rows = CV_NEW(run->n_rows_owned, cv_rows);
     for (int i = 0; i < src->n && !rc; i++) {
         cv_design *d = NULL;
-        rc = cv_design_encode(&src->table[i], run->schema, 1, &d, err);
+        rc = cv_design_encode(&src->table[i], run->schema, flags, &d, err);
         if (!rc)
             rc = check_counts(run, d, err);
         if (!rc) {

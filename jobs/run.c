@@ -312,6 +312,12 @@ static int make_run_id_all(cv_run *run, cv_err *err)
     rc = cv_agree_all(run->fed.world, rc, err);
     if (!rc) {
         cv_gather_silos_all(&run->fed, all, mine, k);
+        if (cv_fed_is_leader(&run->fed) &&
+            memcmp(all + (size_t)run->fed.first * k, mine, bytes) != 0)
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "the nonce of silo %s was replaced on its way",
+                            run->hosted[0].name);
+        rc = cv_agree_all(run->fed.world, rc, err);
         cv_sha256 *h = cv_sha256_create();
         cv_sha256_add(h, "covey run", 9);
         cv_sha256_add(h, run->job->digest, 32);
@@ -351,7 +357,7 @@ static int open_privacy_all(cv_run *run, cv_err *err)
     if (rc)
         return rc;
     cv_masked_make_room(run);
-    cv_params_digest(run->secure->model, run->w, run->n);
+    cv_record_state(run);
     if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD)
         return run->round > 0 ? cv_sign_record_all(run, err) : 0;
     if (job->privacy.noise == CV_NOISE_LOCAL)

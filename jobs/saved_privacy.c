@@ -151,6 +151,11 @@ static int load_ledger(cv_h5_reader *r, cv_saved_privacy *out, cv_err *err)
     int rc = cv_h5_table_rows(r, "/privacy/ledger", &out->n, err);
     if (rc)
         return rc;
+    if (out->n > 100000) /* segments of equal rounds are one row */
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "/privacy/ledger has %lld rows, more than any run "
+                          "can have",
+                          (long long)out->n);
     size_t n = (size_t)out->n;
     out->segment = CV_NEW(n, cv_segment);
     double *real = CV_NEW(n, double);

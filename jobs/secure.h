@@ -21,7 +21,8 @@
 
 typedef struct cv_secure cv_secure;
 
-/** What one hosted silo needs to take part; on leaders. */
+/** What one hosted silo needs to take part; of the ranks beside the leader the
+ *  secret alone. */
 typedef struct {
     cv_seckey *key;              /* identity */
     uint8_t *secret;             /* (32) HKDF key of all private randomness */
@@ -43,6 +44,8 @@ struct cv_secure {
     uint8_t head[32];    /* record of the last round: the next one's parent */
     int64_t attempt;     /* that the last round took */
     uint8_t model[32];   /* digest of the global model */
+    uint8_t state[32];   /* of all else that the next round goes on from: server
+                          * state, noise, grid, clip, ledger */
 };
 
 /** Keys that one hosted silo shares with its peers. */
@@ -137,7 +140,8 @@ void cv_words_root(const struct cv_secure *sec, uint8_t root[32],
                    const void *words, size_t d);
 
 /** A key for private randomness of a hosted silo: HKDF over the silo's secret,
- *  bound to use, run, round, draw, members, job, and what sets the noise. */
+ *  bound to use, run, round, draw, members, job, start model, and what sets the
+ *  noise. */
 void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
                     const char *use, const cv_attempt *at, double sigma);
 
@@ -145,6 +149,11 @@ void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
  *  head; later, once the checkpoint that holds it is durable, every silo signs
  *  it, and the root keeps the signatures in RUN/records.log. */
 void cv_record_round(cv_run *run, const cv_attempt *at);
+/** secure->model and secure->state from what this rank holds. Local. */
+void cv_record_state(cv_run *run);
+/** Before a checkpoint is written: every silo notes in its journal what record
+ *  it has computed, and on what state. Collective. */
+int cv_note_record_all(cv_run *run, cv_err *err);
 int cv_sign_record_all(cv_run *run, cv_err *err);
 /** Before anything is summed in a run that goes on: are the silos' data those of
  *  its journals? CV_ERR_INPUT names the silo whose are not; CV_ERR_PRIVACY one

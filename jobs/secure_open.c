@@ -10,6 +10,7 @@
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/hkdf.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/secret.h"
 #include "core/tagged.h"
@@ -108,6 +109,20 @@ static int identify_data(const char *path, cv_party *p, cv_err *err)
     return rc;
 }
 
+/* Old noise cannot be repeated without the secret that it came from: rounds that
+ * were under way will be charged again. */
+static void warn_of_new_secret(const char *path, const cv_hosted *h,
+                               const cv_journal *journal)
+{
+    size_t n = 0;
+    (void)cv_journal_entries(journal, &n);
+    if (n && !cv_fs_exists(path))
+        cv_log(CV_LOG_WARN, "silo_secret_gone",
+               "silo=%s the secret of its noise is gone, and is made anew; "
+               "rounds under way are charged again",
+               h->name);
+}
+
 static int open_party(cv_run *run, cv_hosted *h, cv_party *p, cv_err *err)
 {
     char *secret = cv_asprintf("%s/silo-%s.secret", h->state_dir, h->name);
@@ -115,11 +130,13 @@ static int open_party(cv_run *run, cv_hosted *h, cv_party *p, cv_err *err)
     p->secret = cv_secret_alloc(32);
     int rc = unlock_key(h, p, err);
     if (!rc)
-        rc = load_secret(secret, p->secret, err);
-    if (!rc)
         rc = identify_data(h->site->data, p, err);
     if (!rc)
         rc = cv_journal_open(journal, &p->journal, err);
+    if (!rc) {
+        warn_of_new_secret(secret, h, p->journal);
+        rc = load_secret(secret, p->secret, err);
+    }
     if (rc)
         cv_site_error(run, h, err);
     else
@@ -208,13 +225,76 @@ static int open_sites(cv_run *run, cv_err *err)
     return rc;
 }
 
+/* ---- ranks that share a silo -------------------------------------------------
+ */
+
+static void rank_proof(const cv_run *run, const uint8_t nonce[32], int part,
+                       uint8_t out[32])
+{
+    const cv_hosted *h = &run->hosted[0];
+    uint8_t info[32], place[8];
+    cv_put_le32(place, (uint32_t)part);
+    cv_put_le32(place + 4, (uint32_t)run->fed.n_parts);
+    cv_part bound[] = {{nonce, 32},
+                       {place, sizeof place},
+                       {h->name, strlen(h->name)},
+                       {run->job->digest, 32}};
+    cv_tagged_hash(info, "covey rank of a silo v1", bound, 4);
+    cv_hkdf_expand(out, 32, run->secure->party[0].secret, info, 32);
+}
+
+/* Ranks of a silo see its gradients before they are noised. Anybody who starts a
+ * rank can claim a silo; that it is the site's own, the site's secret shows. */
+static int prove_shared_all(cv_run *run, cv_err *err)
+{
+    const cv_fed *fed = &run->fed;
+    uint8_t nonce[32], mine[32], want[32];
+    uint8_t *all = CV_NEW(32 * (size_t)fed->n_parts, uint8_t);
+    int rc = 0;
+    cv_entropy(nonce, sizeof nonce);
+    cv_bcast_bytes_all(fed->silo, nonce, sizeof nonce, 0);
+    rank_proof(run, nonce, fed->part, mine);
+    MPI_Allgather(mine, 32, MPI_BYTE, all, 32, MPI_BYTE, fed->silo);
+    for (int k = 0; k < fed->n_parts && !rc; k++) {
+        rank_proof(run, nonce, k, want);
+        if (!cv_equal(want, all + 32 * k, 32))
+            rc = cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                            "silo %s: rank %d of %d that claim it does not "
+                            "hold the site's secret (STATE/silo-%s.secret); "
+                            "ranks of a silo need the same silo.yaml and state",
+                            run->hosted[0].name, k, fed->n_parts,
+                            run->hosted[0].name);
+    }
+    free(all);
+    return rc;
+}
+
+/* A rank beside the leader needs the secret alone, which the leader has made. */
+static int open_helper(cv_run *run, cv_err *err)
+{
+    const cv_hosted *h = &run->hosted[0];
+    cv_party *p = &run->secure->party[0];
+    char *path = cv_asprintf("%s/silo-%s.secret", h->state_dir, h->name);
+    int rc = 0;
+    p->secret = cv_secret_alloc(32);
+    if (cv_fs_exists(path))
+        rc = load_secret(path, p->secret, err);
+    else /* a proof that fails, not a secret of its own */
+        cv_entropy(p->secret, 32);
+    if (rc)
+        cv_site_error(run, h, err);
+    extract(p->secret);
+    free(path);
+    return rc;
+}
+
 /* ---- simulated silos ---------------------------------------------------------
  */
 
 /* One secret in the run folder stands for those of all sites, so that any rank
  * can host any silo. */
-static int simulate_party(cv_run *run, const cv_hosted *h,
-                          const uint8_t *master, cv_party *p, cv_err *err)
+static int simulate_party(const cv_hosted *h, const uint8_t *master,
+                          cv_party *p, cv_err *err)
 {
     uint8_t *bytes = cv_secret_alloc(32), info[32];
     p->secret = cv_secret_alloc(32);
@@ -223,7 +303,6 @@ static int simulate_party(cv_run *run, const cv_hosted *h,
     cv_hkdf_expand(bytes, 32, master, info, 32);
     cv_tagged_hash(info, "covey simulated secret v1", part, 1);
     cv_hkdf_expand(p->secret, 32, master, info, 32);
-    (void)run;
     int rc = cv_seckey_from_bytes(bytes, &p->key, err);
     cv_secret_free(bytes);
     return rc;
@@ -252,12 +331,12 @@ static int open_simulated_all(cv_run *run, cv_err *err)
             rc = open_simulated_journal(run, err);
     }
     rc = cv_agree_all(run->fed.world, rc, err);
-    if (!rc && cv_fed_is_leader(&run->fed)) {
+    if (!rc) {
         rc = load_secret(path, master, err);
         extract(master);
         for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
             cv_hosted *h = &run->hosted[s];
-            rc = simulate_party(run, h, master, &sec->party[s], err);
+            rc = simulate_party(h, master, &sec->party[s], err);
             if (!rc)
                 cv_seckey_pubkey(sec->party[s].key, &sec->identity[h->index]);
         }
@@ -310,6 +389,12 @@ int cv_secure_open_all(cv_run *run, cv_err *err)
     if (job->simulate.enabled)
         return open_simulated_all(run, err);
     int rc = open_sites(run, err);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc && !cv_fed_is_leader(&run->fed))
+        rc = open_helper(run, err);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (!rc && run->fed.n_parts > 1)
+        rc = prove_shared_all(run, err);
     return cv_agree_all(run->fed.world, rc, err);
 }
 
@@ -344,11 +429,14 @@ void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
     cv_put_le64(round, (uint64_t)at->round);
     cv_put_le64(draw, (uint64_t)at->draw);
     const char *name = run->hosted[hosted].name;
-    cv_part part[] = {{use, strlen(use)},    {name, strlen(name)},
-                      {run->run_id, 32},     {run->job->digest, 32},
-                      {round, sizeof round}, {draw, sizeof draw},
-                      {at->members, 32},     {noise, sizeof noise}};
-    cv_tagged_hash(info, "covey private randomness v1", part,
+    /* The model is there so that a site that was put back whole, journal and
+     * all, does not put the same noise on another update. */
+    cv_part part[] = {{use, strlen(use)},      {name, strlen(name)},
+                      {run->run_id, 32},       {run->job->digest, 32},
+                      {round, sizeof round},   {draw, sizeof draw},
+                      {at->members, 32},       {noise, sizeof noise},
+                      {run->secure->model, 32}};
+    cv_tagged_hash(info, "covey private randomness v2", part,
                    sizeof part / sizeof *part);
     cv_hkdf_expand(key, 32, run->secure->party[hosted].secret, info,
                    sizeof info);

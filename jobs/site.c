@@ -134,6 +134,12 @@ static int open_state(cv_hosted *h, const cv_silo *silo, cv_err *err)
 /* Without noise nothing bounds what a job tells. */
 static int check_noise(const cv_run *run, const cv_hosted *h, cv_err *err)
 {
+    if (h->site->limits.min_silos > 0 && !run->job->secure_aggregation.enabled)
+        return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                          "silo %s: its silo.yaml takes part in masked sums "
+                          "only (limits.min_silos); the job has no "
+                          "secure_aggregation section",
+                          h->name);
     if (run->job->privacy.enabled ||
         (h->site->limits.epsilon <= 0.0 && h->site->limits.delta <= 0.0))
         return 0;

@@ -30,6 +30,8 @@ static int pooled_moments(cv_run *run, cv_attempt *at, double scale,
     for (int s = 0; s < hosted; s++) {
         const cv_samples *rows = &run->hosted[s].train;
         double *n = mine + (size_t)s * 2 * c, *m = n + c;
+        if (run->secure && rows->n_rows < run->job->disclosure.min_rows)
+            continue; /* as in the rounds: it adds nothing */
         for (int64_t i = 0; i < rows->n_rows; i++)
             for (size_t j = 0; j < c; j++) {
                 double v = value_at(rows, (size_t)i * c + j, scale);

@@ -341,6 +341,9 @@ int cv_save_all(cv_run *run, cv_err *err)
         if (rc)
             return rc;
     }
+    rc = cv_note_record_all(run, err);
+    if (rc)
+        return rc;
     if (run->fed.rank == 0)
         rc = save_run(run, model, err);
     rc = cv_agree_all(run->fed.world, rc, err);

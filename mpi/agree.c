@@ -60,8 +60,9 @@ static void take_error(cv_err *err, const cv_err *from)
 
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
 {
-    int rank, mine, first;
+    int rank, size, mine, first;
     MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &size);
     mine = rc < 0 ? rank : INT_MAX;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
     if (first > mine)
@@ -82,6 +83,10 @@ int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)
         wipe_tail(agreed.file, sizeof agreed.file);
         wipe_tail(agreed.text, sizeof agreed.text);
     }
+    if (first < 0 || first >= size) {
+        cv_err_set(err, CV_ERR_VERIFY, NULL, 0, "a rank that does not exist");
+        outvoted(err);
+    }
     MPI_Bcast(&agreed, (int)sizeof agreed, MPI_BYTE, first, comm);
     take_error(err, &agreed);
     return err->code;
@@ -96,6 +101,8 @@ int cv_same_digest_all(MPI_Comm comm, const uint8_t digest[32])
     MPI_Bcast(root, sizeof root, MPI_BYTE, 0, comm);
     mine = memcmp(root, digest, sizeof root) ? rank : INT_MAX;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first == INT_MAX) /* what others say takes nothing back */
+        first = mine;
     return first == INT_MAX ? 0 : first + 1;
 }
 

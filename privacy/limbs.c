@@ -19,6 +19,24 @@ static void negate(uint64_t limb[CV_LIMBS])
     }
 }
 
+void cv_limbs_add(uint64_t acc[CV_LIMBS], const uint64_t x[CV_LIMBS])
+{
+    uint64_t carry = 0;
+    for (int k = 0; k < CV_LIMBS; k++) {
+        uint64_t t = acc[k] + x[k] + carry;
+        acc[k] = t & MASK;
+        carry = t >> CV_LIMB_BITS;
+    }
+}
+
+void cv_limbs_sub(uint64_t acc[CV_LIMBS], const uint64_t x[CV_LIMBS])
+{
+    uint64_t minus[CV_LIMBS];
+    memcpy(minus, x, sizeof minus);
+    negate(minus);
+    cv_limbs_add(acc, minus);
+}
+
 int cv_limbs_put(uint64_t out[CV_LIMBS], double v)
 {
     int e;

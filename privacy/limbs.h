@@ -20,6 +20,13 @@ enum { CV_LIMBS = 12, CV_LIMB_BITS = 21 };
  *  over 2^20 silos might not fit (out is then the zero of limbs). */
 int cv_limbs_put(uint64_t out[CV_LIMBS], double v);
 
+/** acc += x, acc -= x modulo 2^252; limbs below 2^21. With random limbs that other
+ *  silos take away again, the limbs of a number are uniform, and their sums show
+ *  nothing but the number's: without it the sum of top limbs counts the negative
+ *  numbers, and low limbs show what only one silo has there. */
+void cv_limbs_add(uint64_t acc[CV_LIMBS], const uint64_t x[CV_LIMBS]);
+void cv_limbs_sub(uint64_t acc[CV_LIMBS], const uint64_t x[CV_LIMBS]);
+
 /** The sum of the numbers whose limbs were summed into in[k] < 2^42, rounded once
  *  to the nearest double. */
 double cv_limbs_get(const uint64_t in[CV_LIMBS]);

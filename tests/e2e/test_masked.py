@@ -75,7 +75,7 @@ PRIVATE = {
     "local": "privacy: {unit: record, noise: local, noise_multiplier: 1.0, "
              "clip: 1.0, sampling: 0.2}\n",
     "silo": "privacy: {unit: silo, noise_multiplier: 1.0, clip: 1.0}\n",
-    "adaptive": "privacy: {unit: silo, noise_multiplier: 1.0, clip: 5.0, "
+    "adaptive": "privacy: {unit: silo, noise_multiplier: 0.3, clip: 5.0, "
                 "adaptive: {quantile: 0.5, rate: 0.4}}\n",
 }
 
@@ -108,6 +108,24 @@ def every_unit_and_noise(folder):
     # The clip of 5 was too wide for these updates, and has come down.
     with h5py.File(os.path.join(folder, "adaptive-4", "run.h5")) as f:
         assert f["privacy"].attrs["clip"] < 5.0
+
+
+@test
+def records_with_gaps_add_nothing(folder):
+    """A missing value is a record of no effect, under every noise; such rows alone
+    leave the model where the noise takes it, and nothing is not a number."""
+    sites = make_sites(folder, NAMES)
+    for n in NAMES:
+        path = os.path.join(sites, n + ".csv")
+        with open(path) as f:
+            lines = f.read().splitlines()
+        lines[2] = "," + lines[2].split(",", 1)[1]
+        lines[5] = lines[5].rsplit(",", 1)[0] + ","
+        write(path, "\n".join(lines) + "\n")
+    for name in ("record", "local", "silo"):
+        out, _ = run(folder, sites, name, rest=PRIVATE[name],
+                     data="missing: drop")
+        assert np.isfinite(parameters(out)).all()
 
 
 @test
@@ -179,6 +197,56 @@ def groups_without_noise_are_fixed(folder):
     assert 1 < len(groups) <= 3
     assert all(len(g) >= 3 for g in groups)
     assert sum(len(g) for g in groups) == len(frozenset().union(*groups))
+
+
+@test
+def nobody_joins_a_silo_without_its_secret(folder):
+    """Ranks of a silo see its gradients before noise: a rank with a silo.yaml of
+    its own making is not one of them."""
+    sites = make_sites(folder, NAMES)
+    job = secure_job(folder, NAMES, rest=PRIVATE["record"])
+    evil = os.path.join(folder, "evil")
+    os.makedirs(evil)
+    os.link(os.path.join(sites, "b.csv"), os.path.join(evil, "b.csv"))
+    write(os.path.join(evil, "b.yaml"),
+          "silo: b\ndata: b.csv\nstate: state-of-mine\n")
+
+    def launch(more, out, expect):
+        from harness import command
+        args = ["mpirun"]
+        for yaml in [os.path.join(sites, n + ".yaml") for n in NAMES] + more:
+            args += ([":"] if len(args) > 1 else []) + [
+                "-n", "1", os.environ.get("COVEY", "build/covey"), "run", job,
+                "--silo", yaml, "--out", os.path.join(folder, out)]
+        return command(args, expect)
+    launch([os.path.join(sites, "b.yaml")], "own", 0)
+    r = launch([os.path.join(evil, "b.yaml")], "strange", 4)
+    assert "silo b" in r.messages[0] and "secret" in r.messages[0]
+    assert not os.path.exists(os.path.join(folder, "strange", "run.h5"))
+
+
+@test
+def sums_of_two_rosters_are_not_to_be_subtracted(folder):
+    """Without noise: {a, b, c, d} and then {a, b, c} would show d."""
+    sites = make_sites(folder, NAMES)
+    run(folder, sites, "four")
+    run(folder, sites, "again")  # the same sums
+    three = NAMES[:3]
+    job = secure_job(folder, three, name="three.yaml")
+    out = os.path.join(folder, "three")
+    r = mpirun(3, "run", job, "--silo-dir", sites, "--out", out, expect=4)
+    assert "with other partners" in r.messages[0]
+    # Pooled means, and one row more at one site.
+    pooled = dict(data="standardize: pooled")
+    run(folder, sites, "means", **pooled)
+    with open(os.path.join(sites, "a.csv"), "a") as f:
+        f.write("0,0,0,0,0,0,1\n")
+    _, r = run(folder, sites, "means-again", expect=4, **pooled)
+    assert "other rows" in r.messages[0] and "silo a" in r.messages[0]
+    # With noise there is nothing to subtract.
+    job = secure_job(folder, three, name="noised.yaml", rest=PRIVATE["silo"])
+    mpirun(3, "run", job, "--silo-dir", sites, "--out",
+           os.path.join(folder, "noised"))
 
 
 @test

@@ -8,9 +8,8 @@ import signal
 
 import h5py
 
-from faults import snapshot
-from harness import finish, inspect, main, parameters, test, write
 from kills import seal, wait_until
+from harness import finish, inspect, main, parameters, test, write
 from ledgers import (DELTA, NAMES, SLACK, attempts, check_agreement,
                      check_charged, check_epsilon, copy, entries, epsilon_of, job,
                      journal_bytes, journal_path, launch, multiplier_of, run,
@@ -123,6 +122,11 @@ def limits_of_a_site(folder):
         assert not os.path.exists(run_folder(folder))
         assert [attempts(folder, n) for n in NAMES] == [[], [], []]
         assert "round 1" not in r.out + r.err
+        # The site's limit and what it has spent are for itself to see.
+        assert "1.99" not in r.out + r.err and low not in r.out + r.err
+        with open(os.path.join(folder, "sites", "state-" + name,
+                               "silo-%s.log" % name)) as f:
+            assert "of 3 rounds after what the journal knows" in f.read()
         set_limits(folder, name, "")
     for i, limit in enumerate(("{epsilon: 2}", "{epsilon: 8}",
                                "{epsilon: 2, delta: 1.0e-5}",
@@ -181,6 +185,15 @@ def move_data(case):
     set_limits(case, "a", "{epsilon: 2.2}", "moved.csv")
 
 
+def loose_delta(case):
+    """With which any epsilon is small."""
+    job(case, "epsilon: 2", rounds=3)
+    path = os.path.join(case, "job.yaml")
+    with open(path) as f:
+        text = f.read()
+    write(path, text.replace("delta: 1.0e-5", "delta: 0.4"))
+
+
 def delete_run(case):
     shutil.rmtree(run_folder(case))
 
@@ -237,6 +250,7 @@ def nothing_refills_a_site_s_budget(folder):
             ("data changed", change_a_byte, {"out": "OTHER"}, (4,)),
             ("data changed, resumed", change_a_byte, {}, (2,)),
             ("checkpoints deleted", delete_checkpoints, {}, (4,)),
+            ("loose delta", loose_delta, {"out": "OTHER"}, (4,)),
             ("new secret", new_secret, {"out": "OTHER"}, (4,)),
             ("two rounds back", roll_back(2), {}, (6,))):
         shutil.copytree(base, case)
@@ -378,7 +392,8 @@ def a_checkpoint_that_was_made_to_say_less(folder):
         less_noise(f)
     seal(path)
     before = journal_bytes(base)
-    run(base, "--resume", out="FREE", expect=6, says=["noise"])
+    run(base, "--resume", out="FREE", expect=6,
+        says=["not the one that this silo computed"])
     assert journal_bytes(base) == before
 
 
@@ -406,6 +421,28 @@ def two_runs_at_once(folder):
     check_agreement(folder)
     job(folder, "noise_multiplier: 2", rounds=3)
     run(folder, "-q", out="SECOND")
+
+
+@test
+def journal_moved_under_a_run(folder):
+    """Nothing more is sent, nobody waits, and the run goes on once it is back."""
+    make_sites(folder, NAMES, rows=(24,))
+    job(folder, "noise_multiplier: 2", rounds=100000)
+    p = launch(folder, "-q")
+    assert wait_until(p, lambda: os.path.exists(
+        os.path.join(run_folder(folder), "run.h5")))
+    path = journal_path(folder, "b")
+    os.rename(path, path + ".old")
+    r = finish(p)
+    assert r.code == 3 and len(r.messages) == 1, r.err
+    assert "silo b" in r.messages[0] and "journal was moved" in r.messages[0]
+    assert "sites" not in r.messages[0]
+    os.rename(path + ".old", path)
+    done = inspect(run_folder(folder))["round"]
+    job(folder, "noise_multiplier: 2", rounds=done + 2)
+    run(folder, "-q", "--resume")
+    check_charged(folder)
+    check_agreement(folder)
 
 
 # ---- journals that are gone, old or damaged -----------------------------------------------
@@ -509,7 +546,7 @@ def journal_damaged(folder):
     job(base, "noise_multiplier: 2", rounds=3)
     text = journal_bytes(base)["b"]
     lines = text.split(b"\n")[:-1]
-    assert len(lines) == 5
+    assert len(lines) == 7  # the head; attempt, computed, signed, twice
     damaged = [text.replace(b"steps=1", b"steps=0", 1),
                text[:-60] + b"#" + text[-59:],
                b"\n".join(lines[:1] + lines[2:]) + b"\n",

@@ -168,6 +168,34 @@ static void test_categories_and_clamping(void **state)
     cv_schema_destroy(&s);
 }
 
+/* Rows that would drop out keep their numbers, and say nothing. */
+static void test_null_rows_stay(void **state)
+{
+    (void)state;
+    test_job j;
+    cv_err err = {0};
+    people_job(&j);
+    cv_table *t = csv(people, &j);
+    cv_schema *s = must_schema(t, &j, 1);
+    cv_design *d = NULL;
+    assert_int_equal(
+        cv_design_encode(&t, s, CV_DESIGN_TARGET | CV_DESIGN_NULL, &d, &err),
+        0);
+    static const double null[] = {NAN, NAN, NAN, NAN, NAN};
+    static const double last[] = {50, 0, 1, 0, 0};
+    assert_int_equal(d->n_rows, 6);
+    assert_int_equal(d->n_dropped, 0);
+    for (int i = 2; i < 5; i++) {
+        assert_row(d, i, null);
+        assert_true(d->y[i] == 0);
+    }
+    assert_row(d, 5, last);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(d->kept[i], i);
+    cv_design_destroy(&d);
+    cv_schema_destroy(&s);
+}
+
 static void test_bounds_standardize(void **state)
 {
     (void)state;
@@ -968,6 +996,7 @@ int main(void)
     strcpy(test_dir, "/no/such/folder");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_categories_and_clamping),
+        cmocka_unit_test(test_null_rows_stay),
         cmocka_unit_test(test_bounds_standardize),
         cmocka_unit_test(test_bounds_are_never_exceeded),
         cmocka_unit_test(test_u8_without_a_copy),

@@ -311,7 +311,7 @@ static const struct {
      NULL,
      NULL,
      20,
-     {"privacy.noise_multiplier: expected a number > 0"}},
+     {"privacy.noise_multiplier: expected a number"}},
     {1,
      "epsilon: 3",
      "epsilon: 3\n  delta: 1",

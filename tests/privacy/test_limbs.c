@@ -98,6 +98,45 @@ static void small_next_to_large(void **state)
     assert_true(cv_limbs_get(sum) == 0x1p60 + 0x1p8);
 }
 
+/* Three numbers under pairwise random limbs: every limb looks like any other,
+ * and the sum is what it was. */
+static void masks_cancel_and_hide(void **state)
+{
+    (void)state;
+    enum { SILOS = 3, TIMES = 4000 };
+    cv_stream s;
+    uint64_t ones[CV_LIMBS] = {0};
+    double mean = 0.0;
+    cv_stream_open(&s, 2, "limbs", 0, 0);
+    for (int t = 0; t < TIMES; t++) {
+        static const double v[SILOS] = {-1.5, 0x1p-60, 7e9};
+        uint64_t limb[SILOS][CV_LIMBS], sum[CV_LIMBS] = {0};
+        for (int i = 0; i < SILOS; i++)
+            assert_int_equal(cv_limbs_put(limb[i], v[i]), 0);
+        for (int i = 0; i < SILOS; i++)
+            for (int j = 0; j < i; j++) {
+                uint64_t m[CV_LIMBS];
+                for (int k = 0; k < CV_LIMBS; k++)
+                    m[k] = cv_stream_u32(&s) & ((1u << CV_LIMB_BITS) - 1);
+                cv_limbs_add(limb[i], m);
+                cv_limbs_sub(limb[j], m);
+            }
+        for (int i = 0; i < SILOS; i++)
+            for (int k = 0; k < CV_LIMBS; k++) {
+                assert_true(limb[i][k] < (1u << CV_LIMB_BITS));
+                sum[k] += limb[i][k];
+                ones[k] += limb[0][k] & 1;
+            }
+        mean += (double)sum[CV_LIMBS - 1] / TIMES;
+        assert_true(cv_limbs_get(sum) == -1.5 + 7e9);
+    }
+    cv_stream_close(&s);
+    for (int k = 0; k < CV_LIMBS; k++) /* 7 standard deviations */
+        assert_true(fabs((double)ones[k] - TIMES / 2) < 3.5 * sqrt(TIMES));
+    /* Of three uniform top limbs, not of how many numbers are negative. */
+    assert_true(fabs(mean / (1 << CV_LIMB_BITS) - 1.5) < 0.1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +144,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_said),
         cmocka_unit_test(sums_are_exact),
         cmocka_unit_test(small_next_to_large),
+        cmocka_unit_test(masks_cancel_and_hide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
