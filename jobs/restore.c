@@ -9,9 +9,8 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "jobs/budget.h"
+#include "jobs/restore.h"
 #include "jobs/saved.h"
-#include "jobs/saved_privacy.h"
 #include "jobs/site.h"
 #include "jobs/state.h"
 #include "mpi/agree.h"
@@ -295,35 +294,6 @@ static int load_history(cv_h5_reader *r, cv_run *run, cv_err *err)
     return rc;
 }
 
-/* The ledger, and what the noise and the chain of records go on from. */
-static int load_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
-{
-    cv_saved_privacy p;
-    if (!run->secure)
-        return 0;
-    cv_budget *b = cv_budget_create(run);
-    int rc = cv_saved_privacy_load(r, &p, err);
-    if (!rc && run->secure->masks != p.masked)
-        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0, "/proofs is missing");
-    if (!rc && run->job->privacy.enabled && !p.n)
-        rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
-                        "/privacy: the ledger is empty");
-    for (int64_t i = 0; i < p.n && !rc; i++)
-        rc = cv_accountant_add(b->spent, &p.segment[i], err);
-    if (!rc && p.masked)
-        (void)cv_unhex(run->secure->head, p.record, 32);
-    if (!rc && run->job->privacy.enabled) {
-        b->multiplier = p.multiplier;
-        b->clip = p.clip;
-        b->bits = p.bits;
-        run->secure->wide = p.wide;
-    }
-    run->secure->attempt = p.attempt;
-    cv_saved_privacy_free(&p);
-    return rc;
-}
-
-/* The root's part of the state, from one checkpoint. */
 /* A file with valid checksums may still come from a hostile hand. */
 static int check_loaded(const cv_run *run, const char *path, cv_err *err)
 {
@@ -367,39 +337,11 @@ static int load_run(cv_run *run, const char *path, cv_err *err)
     if (!rc)
         rc = load_history(r, run, err);
     if (!rc)
-        rc = load_privacy(r, run, err);
+        rc = cv_restore_privacy(r, run, err);
     if (!rc)
         rc = check_loaded(run, path, err);
     cv_h5_close(&r);
     return rc;
-}
-
-static void share_privacy_all(cv_run *run)
-{
-    MPI_Comm world = run->fed.world;
-    size_t n = 0;
-    if (!run->secure)
-        return;
-    if (!run->budget)
-        cv_budget_create(run);
-    cv_budget *b = run->budget;
-    const cv_segment *have = cv_accountant_segments(b->spent, &n);
-    uint64_t count = n;
-    cv_bcast_bytes_all(world, &count, sizeof count, 0);
-    cv_segment *all = CV_NEW(count, cv_segment);
-    if (run->fed.rank == 0 && n > 0)
-        memcpy(all, have, n * sizeof *all);
-    cv_bcast_bytes_all(world, all, count * sizeof *all, 0);
-    for (uint64_t i = 0; i < count && run->fed.rank != 0; i++)
-        CV_CHECK(cv_accountant_add(b->spent, &all[i], NULL) == 0);
-    free(all);
-    cv_bcast_bytes_all(world, &b->multiplier, sizeof b->multiplier, 0);
-    cv_bcast_bytes_all(world, &b->clip, sizeof b->clip, 0);
-    cv_bcast_bytes_all(world, &b->bits, sizeof b->bits, 0);
-    cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
-    cv_bcast_bytes_all(world, run->secure->head, 32, 0);
-    cv_bcast_bytes_all(world, &run->secure->attempt,
-                       sizeof run->secure->attempt, 0);
 }
 
 static void share_state_all(cv_run *run)
@@ -424,7 +366,7 @@ static void share_state_all(cv_run *run)
     }
     cv_bcast_bytes_all(world, run->history,
                        (size_t)run->n_history * sizeof *run->history, 0);
-    share_privacy_all(run);
+    cv_restore_share_privacy_all(run);
 }
 
 /* One line where the newest checkpoint could not be used. */
@@ -505,41 +447,4 @@ out:
         for (int i = 0; i < c.n; i++)
             free(c.path[i]);
     return rc;
-}
-
-/* ---- which run is this? --------------------------------------------------- */
-
-/* At the root: run.h5, or else the newest kept round that is whole. */
-static void peek_id(cv_run *run)
-{
-    int64_t *rounds = NULL;
-    size_t n = 0;
-    cv_err ignored;
-    char *path = cv_asprintf("%s/run.h5", run->dir);
-    (void)cv_h5_list(run->dir, "round", &rounds, &n, &ignored);
-    for (size_t i = 0; i <= n && !run->has_id; i++) {
-        cv_h5_reader *r = NULL;
-        char *id = NULL;
-        if (cv_h5_open(path, CV_FORMAT_VERSION, &r, &ignored) == 0 &&
-            cv_h5_get_attr_string(r, "/", "run_id", &id, &ignored) == 0)
-            run->has_id = cv_unhex(run->run_id, id, 32) == 0;
-        cv_h5_close(&r);
-        free(id);
-        free(path);
-        path = i < n ? cv_asprintf("%s/round-%06lld.h5", run->dir,
-                                   (long long)rounds[i])
-                     : NULL;
-    }
-    free(path);
-    free(rounds);
-}
-
-int cv_restore_id_all(cv_run *run, cv_err *err)
-{
-    (void)err;
-    if (run->fed.rank == 0)
-        peek_id(run);
-    cv_bcast_bytes_all(run->fed.world, &run->has_id, sizeof run->has_id, 0);
-    cv_bcast_bytes_all(run->fed.world, run->run_id, sizeof run->run_id, 0);
-    return 0;
 }
