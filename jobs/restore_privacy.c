@@ -51,7 +51,7 @@ void cv_restore_share_privacy_all(cv_run *run)
     uint64_t count = n;
     cv_bcast_bytes_all(world, &count, sizeof count, 0);
     cv_segment *all = CV_NEW(count, cv_segment);
-    if (run->fed.rank == 0)
+    if (run->fed.rank == 0 && n > 0)
         memcpy(all, have, n * sizeof *all);
     cv_bcast_bytes_all(world, all, count * sizeof *all, 0);
     for (uint64_t i = 0; i < count && run->fed.rank != 0; i++)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 
 import h5py
 import numpy as np
@@ -15,170 +16,11 @@ from faults import finish, start, together
 from harness import inspect, main, test, write
 from kills import seal
 from secure_sites import make_sites, secret_of, secure_job
+from tampering import (LIAR, NAMES, RANKS, Bench, add, ended_together, flip,
+                       followed, goes_on, only_known_files, readable_journals,
+                       refused, run_cases)
 import keyfile
 import tap
-
-NAMES = ("a", "b", "c", "d")
-RANKS = range(len(NAMES))
-LIAR = 2  # rank and silo that most cases are about: c
-
-
-class Bench:
-    """A job with sites, one undisturbed run of it, and its calls."""
-
-    def __init__(self, folder, prepared=0, **kw):
-        self.folder, self.prepared = folder, prepared
-        self.sites = make_sites(folder, NAMES, rows=(30,))
-        self.job = secure_job(folder, NAMES, **kw)
-        self.lib = tap.library(folder)
-        r, out, record, _ = self.start("reference", ())
-        assert r.code == 0, r.err
-        self.calls = [tap.read(record, k) for k in RANKS]
-        self.reference = inspect(out)
-
-    def start(self, name, rules, resume=False, ranks=4, sites=None):
-        """Run it with sites of its own; returns result, run folder, record and
-        what was followed."""
-        home = os.path.join(self.folder, name)
-        out, record, fired = (os.path.join(home, n)
-                              for n in ("RUN", "rec", "fired"))
-        if not resume:
-            os.makedirs(home)
-            shutil.copytree(self.sites, os.path.join(home, "sites"))
-        for old in [fired] + ["%s.%d" % (record, k) for k in RANKS]:
-            if os.path.exists(old):
-                os.remove(old)
-        args = tap.tapped_args(
-            ranks, self.lib, "run", self.job, "--silo-dir",
-            sites or os.path.join(home, "sites"), "--out", out, "-q",
-            *(["--resume"] if resume else []), record=record, rules=rules,
-            fired=fired)
-        r = finish(start(args))
-        assert "Sanitizer" not in r.err and "tap:" not in r.err, r.err
-        lines = []
-        if os.path.exists(fired):
-            with open(fired) as f:
-                lines = f.read().split("\n")[:-1]
-        return r, out, record, lines
-
-    def call(self, label, round=2, step=1, rank=LIAR):
-        if label in ("join", "roster", "record"):
-            step = None  # one a round
-        return tap.find(self.calls[rank], label, round + self.prepared, step)
-
-
-def followed(rules, lines):
-    """Every rule, by every rank that it is about."""
-    want = sorted("%d %d" % (rank, k) for k, rule in enumerate(rules)
-                  for rank in RANKS if rule.split()[0] in ("*", str(rank)))
-    assert sorted(lines) == want, (rules, lines)
-
-
-def ended_together(record, round, quiet):
-    """All ranks came to the end; quiet: none had sent masked words of this
-    round."""
-    for k in RANKS:
-        calls = tap.read(record, k)
-        assert calls[-1].name == "Finalize", "rank %d ended on its own" % k
-        sent = [c for c in calls if c.label == "words" and c.round == round]
-        assert not quiet or not sent, sent
-
-
-def only_known_files(out, sites):
-    for top in (out, sites):
-        for base, _, files in os.walk(top):
-            for f in files:
-                assert re.fullmatch(
-                    r"run\.h5|round-\d{6}\.h5|covey\.log|records\.log|"
-                    r"pass|[abcd]\.(csv|yaml|key)|"
-                    r"silo-[abcd]\.(log|secret|journal)|\.lock|"
-                    r"silo-[abcd](-\d{6})?\.h5", f), (base, f)
-
-
-def readable_journals(sites, attempts):
-    """Every line is whole, and so many attempts were spent in all."""
-    for n in NAMES:
-        path = os.path.join(sites, "state-" + n, "silo-%s.journal" % n)
-        with open(path, "rb") as f:
-            lines = f.read().decode("ascii").splitlines()
-        assert lines[0].startswith("covey journal 1 silo")
-        assert all(re.search(r" check=[0-9a-f]{32}$", v) for v in lines)
-        spent = [v for v in lines if v.startswith("attempt ")]
-        assert len(spent) == attempts, (n, attempts, spent)
-
-
-def records_of(out):
-    """Rounds whose records all silos have signed."""
-    path = os.path.join(out, "records.log")
-    if not os.path.exists(path):
-        return []
-    with open(path) as f:
-        lines = f.read().splitlines()
-    found = [re.fullmatch(
-        r"round=(\d+) attempt=\d+ record=[0-9a-f]{64} supersedes=\S+ "
-        r"silo=([abcd]) signature=[0-9a-f]{130}", v).groups() for v in lines]
-    assert [s for _, s in found] == list(NAMES) * (len(found) // len(NAMES))
-    return [int(r) for r, _ in found[::len(NAMES)]]
-
-
-def refused(bench, name, rules, words, quiet=False, spent=True, saved=1,
-            resume=True, round=2):
-    """A run with these rules ends as it must. spent: the round was in the
-    journals by then; saved: rounds in the checkpoint."""
-    r, out, record, lines = bench.start(name, rules)
-    shown = "%s: exit %d\n%s\n%s" % (name, r.code, "\n".join(rules), r.err)
-    assert r.code == 6, shown
-    assert len(r.messages) == 1, shown
-    for word in [words] if isinstance(words, str) else words:
-        assert re.search(word, r.messages[0]), "no %r in %s" % (word, shown)
-    followed(rules, lines)
-    ended_together(record, round + bench.prepared, quiet)
-    sites = os.path.join(bench.folder, name, "sites")
-    only_known_files(out, sites)
-    readable_journals(sites, bench.prepared + round - 1 + (spent and 1))
-    if not saved:
-        assert not os.path.exists(os.path.join(out, "run.h5"))
-        return r.messages[0]
-    assert inspect(out)["round"] == saved, shown
-    assert records_of(out) == list(range(1, round))
-    if resume:
-        goes_on(bench, name)
-    return r.messages[0]
-
-
-def goes_on(bench, name):
-    """Without the rules, from where it stands."""
-    r, out, _, _ = bench.start(name, (), resume=True)
-    assert r.code == 0, "%s: resumed: %s" % (name, r.err)
-    report = inspect(out)
-    assert report["round"] == bench.reference["round"]
-    assert report["model"]["digest"] == bench.reference["model"]["digest"], name
-    assert set(records_of(out)) == set(range(1, report["round"] + 1))
-
-
-def flip(bench, label, at, rank=LIAR, side="send", byte="01", round=2, step=1,
-         peer=None):
-    """One byte of a gathered message: of what `rank` sends, or (side recv) of
-    what it receives from a peer."""
-    c = bench.call(label, round, step, LIAR)
-    offset = at if peer is None else peer * c.bytes + at
-    return tap.rule(c, rank, side, "xor", offset, byte)
-
-
-def add(bench, rank, side, word, value, round=2, step=1, size=4):
-    c = bench.call("words", round, step)
-    return tap.rule(c, rank, side, "add32" if size == 4 else "add61", word,
-                    str(value))
-
-
-def run_cases(bench, cases):
-    """{name: (rules, words, options)}"""
-    def one(name):
-        rules, words, options = cases[name]
-        said = refused(bench, name, rules, words, **options)
-        print("  %-28s %s" % (name, said[len("covey: error: "):]), flush=True)
-    together([lambda name=name: one(name) for name in cases])
-
 
 # ---- 1. key messages ------------------------------------------------------------------
 
@@ -606,6 +448,10 @@ def steps_with_privacy(folder):
     bench = Bench(folder, rest=PRIVACY % ("record", ", sampling: 0.5"))
     epsilon = bench.reference["privacy"]["epsilon"]
     cases = {"commit": ([flip(bench, "commit", 3, step=3)], "commitment"),
+             "commit-of-step-2": ([tap.rule(
+                 bench.call("commit", step=3), LIAR, "send", "again", 0,
+                 str(bench.call("commit", step=2).nth))],
+                 "the commitment of silo c"),
              "sum": ([add(bench, "*", "recv", 3, 1, step=3)], NOBODY),
              "echo-of-step-2": ([tap.rule(
                  bench.call("echo", step=3), LIAR, "send", "again", 0,
@@ -640,6 +486,31 @@ def noise_that_rank_0_names(folder):
             round=1, saved=0)
 
 
+@test
+def grid_and_clip_that_rank_0_names(folder):
+    """One silo is told a finer grid, or a larger clip, than the others: their
+    shares of the noise would be too small for it."""
+    bench = Bench(folder, rest=PRIVACY % ("silo", ", adaptive: {quantile: "
+                                          "0.5, rate: 0.2}"))
+    calls = bench.calls[0]
+    named = [c for c in calls[:calls.index(bench.call("join", 1, rank=0))]
+             if c.name == "Bcast" and c.bytes == 4][-2]  # bits; wide
+    bits = int.from_bytes(named.data, "little")
+    assert 10 < bits < 30
+    words = "round %d: the key message of silo [ab] does not hold.*or noise"
+    for name, value in (("finer", bits + 4), ("coarser", bits - 4),
+                        ("none", 1)):
+        refused(bench, name, [tap.rule(named, 1, "recv", "put", 0, struct.pack(
+            "<i", value).hex())], words % 1, round=1, saved=0, **BEFORE)
+    clip = [c for c in calls[:calls.index(bench.call("join", 2, rank=0))]
+            if c.name == "Bcast" and c.bytes == 8][-1]
+    value, = struct.unpack("<d", clip.data)
+    assert 0.5 < value < 2.0 and value != 1.0
+    refused(bench, "clip", [tap.rule(clip, 1, "recv", "put", 0, struct.pack(
+        "<d", 16 * value).hex())], "round 1: rank 0 gave another clip than the "
+            "sum does", round=1, saved=0)
+
+
 # ---- going on ------------------------------------------------------------------------------
 
 
@@ -664,20 +535,30 @@ def ends_before_a_sum(bench, name, rules, words):
 
 @test
 def a_checkpoint_with_another_model(folder):
-    """Whole and consistent, but not what the silos have signed with its record."""
+    """Whole and consistent, but not what the silos have computed and signed; with
+    the record that they did sign, and with one that is made up."""
     bench = Bench(folder)
-    path = os.path.join(halted(bench, "model"), "run.h5")
-    with h5py.File(path, "r+") as f:
-        parts = [f["/model/params/dense1/" + n] for n in ("weight", "bias")]
-        for p in parts:
-            p[...] = p[()] + 0.25
-        w = np.concatenate([p[()].ravel() for p in parts]).astype("<f4")
-        f["/model"].attrs.modify("digest", np.bytes_(
-            hashlib.sha256(w.tobytes()).hexdigest()))
-    seal(path)
-    assert inspect(path)["round"] == 2
-    ends_before_a_sum(bench, "model", (), "silo a has signed round 2 with "
-                      "another model than the checkpoint holds")
+
+    def one(name, record=None, attempt=None):
+        path = os.path.join(halted(bench, name), "run.h5")
+        with h5py.File(path, "r+") as f:
+            parts = [f["/model/params/dense1/" + n] for n in ("weight", "bias")]
+            for p in parts:
+                p[...] = p[()] + 0.25
+            w = np.concatenate([p[()].ravel() for p in parts]).astype("<f4")
+            f["/model"].attrs.modify("digest", np.bytes_(
+                hashlib.sha256(w.tobytes()).hexdigest()))
+            if record:
+                f["/proofs"].attrs.modify("record", np.bytes_(record))
+            if attempt:
+                f["/proofs"].attrs.modify("attempt", np.int64(attempt))
+        seal(path)
+        assert inspect(path)["round"] == 2
+        ends_before_a_sum(bench, name, (), "silo a: the checkpoint of round 2 is "
+                          "not the one that this silo computed")
+    together([lambda: one("model"), lambda: one("record", "ab" * 32),
+              lambda: one("attempt", "ab" * 32, 2),
+              lambda: one("far-attempt", "ab" * 32, 7)])
 
 
 @test
