@@ -505,7 +505,7 @@ def grid_and_clip_that_rank_0_names(folder):
     clip = [c for c in calls[:calls.index(bench.call("join", 2, rank=0))]
             if c.name == "Bcast" and c.bytes == 8][-1]
     value, = struct.unpack("<d", clip.data)
-    assert 0.5 < value < 2.0 and value != 1.0
+    assert 0.05 < value < 20.0 and value != 1.0  # the bits are noised
     refused(bench, "clip", [tap.rule(clip, 1, "recv", "put", 0, struct.pack(
         "<d", 16 * value).hex())], "round 1: rank 0 gave another clip than the "
             "sum does", round=1, saved=0)
