@@ -94,10 +94,8 @@ static void count_members(cv_joining *j, int32_t *status)
     at->member = CV_NEW(n, int);
     for (int i = 0; i < n; i++) {
         int64_t last = (int64_t)cv_get_le64(j->all[i].last_attempt);
-        int64_t newest = (int64_t)cv_get_le64(j->all[i].last_round);
         status[i] = j->all[i].status;
         at->attempt = last > at->attempt ? last : at->attempt;
-        at->last_round = newest > at->last_round ? newest : at->last_round;
         if (status[i] == CV_SILO_READY)
             at->member[at->n++] = i;
     }
@@ -280,7 +278,7 @@ static void begin_unmasked(cv_run *run, cv_attempt *at, int32_t *status)
 static void share_attempt_all(const cv_run *run, cv_attempt *at,
                               int32_t *status)
 {
-    int64_t v[5] = {at->attempt, at->draw, at->n, at->honest, at->last_round};
+    int64_t v[4] = {at->attempt, at->draw, at->n, at->honest};
     size_t n = (size_t)run->fed.n_silos;
     cv_bcast_bytes_all(run->fed.silo, v, sizeof v, 0);
     if (!at->member)
@@ -289,7 +287,6 @@ static void share_attempt_all(const cv_run *run, cv_attempt *at,
     at->draw = v[1];
     at->n = (int)v[2];
     at->honest = (int)v[3];
-    at->last_round = v[4];
     cv_bcast_bytes_all(run->fed.silo, at->member, n * sizeof *at->member, 0);
     cv_bcast_bytes_all(run->fed.silo, status, n * sizeof *status, 0);
     cv_bcast_bytes_all(run->fed.silo, at->members, sizeof at->members, 0);

@@ -39,7 +39,6 @@ static void join_context(const cv_run *run, uint8_t out[32], int64_t round,
                       {flags, 2},
                       {m->nonce_commitment, 32},
                       {m->last_attempt, 8},
-                      {m->last_round, 8},
                       {m->draw, 8},
                       {m->members, 32},
                       {m->model, 32}};
@@ -67,10 +66,7 @@ static void write_join(cv_joining *j, int s, int64_t round, int status)
     memcpy(m->ephemeral, pub.b, sizeof m->ephemeral);
     commit_nonce(m->nonce_commitment, j->nonce + 32 * s);
     const cv_journal *journal = cv_attempt_journal(run, s);
-    const cv_journal_entry *last =
-        journal ? cv_journal_last(journal, run->run_id, 0) : NULL;
-    cv_put_le64(m->last_round, last ? (uint64_t)last->round : 0);
-    last = cv_attempt_last(journal, run->run_id, round);
+    const cv_journal_entry *last = cv_attempt_last(journal, run->run_id, round);
     if (last) {
         m->has_last = 1;
         cv_put_le64(m->last_attempt, (uint64_t)last->attempt);
@@ -104,8 +100,7 @@ static int check_join(const cv_joining *j, int64_t round, int silo, cv_err *err)
                            &pub, ctx, sizeof ctx, err);
     if (!rc && (m->status > CV_SILO_FEW_ROWS ||
                 cv_get_le64(m->last_attempt) > ATTEMPT_MAX ||
-                cv_get_le64(m->draw) > ATTEMPT_MAX ||
-                cv_get_le64(m->last_round) > INT32_MAX))
+                cv_get_le64(m->draw) > ATTEMPT_MAX))
         rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                         "numbers that no honest silo sends");
     if (rc)

@@ -11,7 +11,6 @@ typedef struct {
     uint8_t ephemeral[CV_PUBKEY_BYTES];
     uint8_t nonce_commitment[32];
     uint8_t last_attempt[8]; /* of this round, in the silo's journal */
-    uint8_t last_round[8];   /* newest round in the journal */
     uint8_t draw[8], members[32], model[32]; /* of that last attempt */
     uint8_t sig[CV_SIG_BYTES];
 } cv_join_msg;

@@ -1,7 +1,8 @@
 #!/bin/sh
-# From nothing to a trained model: installs what is missing, builds, trains an
-# MLP on Fashion-MNIST over four silos, and shows the result. Safe to run again:
-# an interrupted run is continued, a finished one is done anew.
+# From nothing to a trained model: installs what is missing, builds, trains on
+# Fashion-MNIST over four silos, masked and with privacy for every image, and shows
+# the result. Safe to run again: an interrupted run is continued, a finished one is
+# done anew.
 set -eu
 cd "$(dirname "$0")/.."
 . jobs/mpi-env.sh
@@ -37,6 +38,15 @@ if [ -n "$rounds" ] && [ "${rounds% *}" -ge "${rounds#* }" ]; then
     echo "a finished run is there; training anew"
     rm -rf "$run"
 fi
+# An unfinished one of an older version's job cannot be continued.
+job=$($covey check "$work/job.yaml" | sed -n 's/^job .*digest \([0-9a-f]*\).*/\1/p')
+saved=$($covey inspect "$run" --json 2>/dev/null |
+    sed -n 's/.*"job_digest": "\([0-9a-f]*\)".*/\1/p' || true)
+case $saved in
+"" | "$job"*) ;;
+*) echo "a run of another job is there; training anew"
+    rm -rf "$run" ;;
+esac
 mpirun -n 4 $covey run "$work/job.yaml" --out "$run" --resume
 # RUN: the newest quickstart, under a short name, unless it is something else.
 if [ -L RUN ] || [ ! -e RUN ]; then

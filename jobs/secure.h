@@ -67,7 +67,6 @@ typedef struct {
     uint8_t members[32], roster[32]; /* digests */
     uint8_t transcript[32];          /* of all sums so far */
     uint64_t step;                   /* sums so far */
-    int64_t last_round;              /* newest round in any silo's journal */
     int n_pairs;
     cv_pairs *pairs; /* (n_hosted) on leaders; NULL without masks */
 } cv_attempt;

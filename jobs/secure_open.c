@@ -183,10 +183,10 @@ static int check_trust(const cv_run *run, const cv_hosted *h, cv_err *err)
     return cv_err_set(
         err, CV_ERR_PRIVACY, NULL, 0,
         "silo %s: the keys of %.240s are not among `trusted` in "
-        "its silo.yaml, so they count as colluding: %d operators, "
+        "its silo.yaml, so they count as colluding: %d operator%s, "
         "where the job allows for %d (secure_aggregation.collusion"
         "); the site has to pin the keys of partners it knows",
-        h->name, who, strangers, sec->collusion);
+        h->name, who, strangers, strangers == 1 ? "" : "s", sec->collusion);
 }
 
 static int check_min_silos(const cv_run *run, const cv_hosted *h, cv_err *err)

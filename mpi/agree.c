@@ -56,6 +56,9 @@ static void take_error(cv_err *err, const cv_err *from)
     err->file[sizeof err->file - 1] = '\0';
     err->text[sizeof err->text - 1] = '\0';
     err->site[0] = '\0';
+    for (char *c = err->text; *c; c++) /* it goes to somebody's terminal */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
 }
 
 int cv_agree_all(MPI_Comm comm, int rc, cv_err *err)

@@ -22,9 +22,9 @@ SILENT = {"MPI_Comm_free", "MPI_Comm_rank", "MPI_Comm_size", "MPI_Comm_split",
 # Messages that silos sign, and what stands in them (offset, bytes).
 JOIN = {"status": (0, 1), "has_last": (1, 1), "ephemeral": (2, 33),
         "nonce_commitment": (35, 32), "last_attempt": (67, 8),
-        "last_round": (75, 8), "draw": (83, 8), "members": (91, 32),
-        "model": (123, 32), "signature": (155, 65)}
-JOIN_BYTES, SIGNED_BYTES, ECHO_BYTES = 220, 97, 32
+        "draw": (75, 8), "members": (83, 32), "model": (115, 32),
+        "signature": (147, 65)}
+JOIN_BYTES, SIGNED_BYTES, ECHO_BYTES = 212, 97, 32
 
 
 def library(folder):
