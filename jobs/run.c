@@ -135,6 +135,11 @@ static int share_job_all(cv_run *run, cv_err *err)
     cv_job *mine = NULL;
     if (rank == 0 || cv_fs_exists(path))
         rc = cv_job_load(path, &mine, err);
+    else if (run->options->silo) /* a site knows which job it runs */
+        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
+                        "rank %d claims a silo, but has no such job file; each "
+                        "site needs its own copy of the job",
+                        rank);
     rc = cv_agree_all(MPI_COMM_WORLD, rc, err);
     if (rc) {
         cv_job_destroy(&mine);
