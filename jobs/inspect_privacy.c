@@ -170,9 +170,11 @@ static void say_guarantee(const cv_saved *s, const cv_privacy_report *p)
         say("budget", "no cap in the job; each site's own limit holds");
     if (!is_local(job))
         say("colluders",
-            "the guarantee counts the noise of %d of %lld silos only, so it "
-            "holds against %d colluding operator%s",
-            p->saved.honest, (long long)job->n_silos, p->saved.collusion,
+            "the guarantee leaves out the noise of %lld silo%s of every sum, "
+            "so "
+            "it holds against %d colluding operator%s",
+            (long long)(job->n_silos - p->saved.honest),
+            job->n_silos - p->saved.honest == 1 ? "" : "s", p->saved.collusion,
             p->saved.collusion == 1 ? "" : "s");
 }
 
