@@ -128,11 +128,11 @@ static void state_from_noised(masked *m, int s, double factor)
         return;
     const void *words = part_of(run, m->y[s], run->n);
     if (run->secure->wide)
-        cv_f61_decode(run->payload[1], words, run->n, run->budget->exponent,
-                      factor);
+        cv_f61_decode(run->payload[1], words, run->n,
+                      run->budget->update_exponent, factor);
     else
-        cv_f32_decode(run->payload[1], words, run->n, run->budget->exponent,
-                      factor);
+        cv_f32_decode(run->payload[1], words, run->n,
+                      run->budget->update_exponent, factor);
     move_state(run, h);
 }
 
@@ -302,11 +302,11 @@ static void decode_sum(masked *m)
     for (int k = 0; k < run->strategy->n_payload; k++) {
         const void *words = part_of(run, run->secure->sum, (size_t)k * run->n);
         if (run->secure->wide)
-            cv_f61_decode(run->payload[k], words, run->n, run->budget->exponent,
-                          divisor_of(m, k));
+            cv_f61_decode(run->payload[k], words, run->n,
+                          run->budget->update_exponent, divisor_of(m, k));
         else
-            cv_f32_decode(run->payload[k], words, run->n, run->budget->exponent,
-                          divisor_of(m, k));
+            cv_f32_decode(run->payload[k], words, run->n,
+                          run->budget->update_exponent, divisor_of(m, k));
     }
 }
 

@@ -111,6 +111,29 @@ def every_unit_and_noise(folder):
 
 
 @test
+def with_next_to_no_noise_it_is_plain_training(folder):
+    """Nothing clipped, everything drawn, hardly any noise: one full-batch step a
+    round ends where masks alone, and no masks, do; in every mode."""
+    sites = make_sites(folder, NAMES, rows=(60,))
+    for steps in (1, 3):
+        kw = dict(local="{steps: %d, batch: 60, learning_rate: 0.2}" % steps,
+                  rounds=4)
+        plain, _ = run(folder, sites, "plain%d" % steps, secure=None, **kw)
+        for name, text in (
+                ("record", "unit: record, sampling: 1, clip: 20"),
+                ("local", "unit: record, noise: local, sampling: 1, clip: 20"),
+                ("silo", "unit: silo, clip: 1"),
+                ("adaptive", "unit: silo, adaptive: {rate: 1.0e-9}, clip: 1")):
+            if steps > 1 and name == "record":
+                continue  # common steps, where the others take their own
+            out, _ = run(folder, sites, "%s%d" % (name, steps),
+                         rest="privacy: {%s, noise_multiplier: 0.001}\n" % text, **kw)
+            far = np.abs(parameters(out) - parameters(plain)).max()
+            moved = np.abs(parameters(plain)).max()
+            assert far < 0.02 * moved, (name, steps, far, moved)
+
+
+@test
 def records_with_gaps_add_nothing(folder):
     """A missing value is a record of no effect, under every noise; such rows alone
     leave the model where the noise takes it, and nothing is not a number."""
