@@ -9,85 +9,12 @@
 #include "core/mem.h"
 #include "jobs/budget.h"
 #include "jobs/site.h"
+#include "jobs/site_ledger.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 
-/* Of a site's limit that names none, at most. */
-static const double LIMIT_DELTA = 1e-5;
-
 /* ---- the sites' limits -----------------------------------------------------------------
  */
-
-static void entry_segment(const cv_journal_cost *c, cv_segment *s)
-{
-    *s = (cv_segment){
-        .noise_multiplier = c->noise_multiplier,
-        .sampling = c->sampling,
-        .steps = c->steps,
-        .integers = {c->sensitivity, c->shares, c->dimension, c->sampler}};
-}
-
-/* Names under which the journal knows the data that are used now. */
-typedef struct {
-    const uint8_t **data, **place; /* (n) */
-    size_t n;
-} aliases;
-
-static void add_alias(aliases *a, const uint8_t *data, const uint8_t *place)
-{
-    a->data = cv_realloc(a->data, a->n + 1, sizeof *a->data);
-    a->place = cv_realloc(a->place, a->n + 1, sizeof *a->place);
-    a->data[a->n] = data;
-    a->place[a->n++] = place;
-}
-
-/* 0: other data; 1: these, by a name that is listed; 2: by a new one. */
-static int is_alias(const aliases *a, const cv_journal_entry *e)
-{
-    int found = 0;
-    for (size_t k = 0; k < a->n; k++) {
-        if (memcmp(e->data, a->data[k], 32) == 0 &&
-            memcmp(e->place, a->place[k], 32) == 0)
-            return 1;
-        if (cv_journal_same_data(e, a->data[k], a->place[k]))
-            found = 2;
-    }
-    return found;
-}
-
-/* Data that were changed a little and used, then moved and used, are still what
- * they were: an entry leads to others. */
-static void find_aliases(aliases *a, const cv_party *p,
-                         const cv_journal_entry *e, size_t n)
-{
-    add_alias(a, p->data, p->place);
-    for (size_t i = 0; i < n;) {
-        int more = is_alias(a, &e[i]) == 2;
-        if (more)
-            add_alias(a, e[i].data, e[i].place);
-        i = more ? 0 : i + 1;
-    }
-}
-
-/* All that this site has ever spent on these data. */
-static int site_spent(const cv_party *p, cv_accountant *a, cv_err *err)
-{
-    size_t n;
-    int rc = 0;
-    aliases same = {0};
-    const cv_journal_entry *e = cv_journal_entries(p->journal, &n);
-    find_aliases(&same, p, e, n);
-    for (size_t i = 0; i < n && !rc; i++) {
-        cv_segment s;
-        if (e[i].cost.steps == 0 || !is_alias(&same, &e[i]))
-            continue;
-        entry_segment(&e[i].cost, &s);
-        rc = cv_accountant_add(a, &s, err);
-    }
-    free(same.data);
-    free(same.place);
-    return rc;
-}
 
 /* Rounds that are still to be paid for: those that the job's own cap allows, and
  * that no lost attempt has paid for already. */
@@ -104,18 +31,13 @@ static int check_site(const cv_run *run, const cv_hosted *h, const cv_party *p,
                       const cv_segment *round, cv_err *err)
 {
     const cv_job *job = run->job;
-    double epsilon = h->site->limits.epsilon, delta = h->site->limits.delta;
+    double epsilon, delta;
     int64_t steps = 0, want = rounds_to_pay(run);
-    if (epsilon <= 0.0 && delta <= 0.0)
-        return 0;
-    /* A job must not loosen a limit of epsilon by its own delta. */
-    delta = delta > 0.0 ? delta : fmin(job->privacy.delta, LIMIT_DELTA);
-    epsilon = epsilon > 0.0 ? epsilon : job->privacy.epsilon;
-    if (!(epsilon > 0.0))
+    if (!cv_site_limit(h->site, job, &epsilon, &delta))
         return 0;
     cv_accountant *a;
     cv_accountant_create(&a);
-    int rc = site_spent(p, a, err);
+    int rc = cv_site_spent(p->journal, p->data, p->place, a, NULL, err);
     if (!rc)
         rc = cv_accountant_steps(a, &steps, round, cv_budget_method(job),
                                  epsilon, delta, err);
@@ -124,9 +46,13 @@ static int check_site(const cv_run *run, const cv_hosted *h, const cv_party *p,
         return rc;
     cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
                "its own limit on privacy loss, over all runs on its data, does "
-               "not allow the %lld rounds to come; lower training.rounds, add "
-               "noise, or have the site raise `limits` in its silo.yaml",
-               (long long)want);
+               "not allow the %lld round%s to come; lower %s, or have the site "
+               "raise `limits` in its silo.yaml (`covey check` there shows "
+               "what is left)",
+               (long long)want, want == 1 ? "" : "s",
+               job->privacy.noise_multiplier > 0.0
+                   ? "training.rounds, raise noise_multiplier"
+                   : "privacy.epsilon");
     /* What it has spent elsewhere is the site's business. */
     cv_err_site(err,
                 "epsilon %g at delta %g allows %lld of %lld rounds after what "
@@ -196,7 +122,7 @@ static int check_ledger(const cv_run *run, const char *name,
         cv_segment s;
         if (e[i].cost.steps == 0 || memcmp(e[i].run_id, run->run_id, 32) != 0)
             continue;
-        entry_segment(&e[i].cost, &s);
+        s = cv_site_segment(&e[i].cost);
         multiplier = s.noise_multiplier;
         rc = cv_accountant_add(a, &s, err);
     }

@@ -12,6 +12,7 @@
 #include "io/table.h"
 #include "jobs/commands.h"
 #include "jobs/saved.h"
+#include "jobs/site_ledger.h"
 #include "privacy/quantise.h"
 #include "solver/strategy.h"
 
@@ -80,7 +81,10 @@ static int look_at_silo(const cv_job *job, const char *path, view *v,
         rc = cv_err_set(err, CV_ERR_INPUT, path, 0, "silo %s is not in %s",
                         silo->silo, job->file);
     if (!rc) {
+        int64_t before = v->rows;
         rc = look_at(job, silo->data, "data", v, err);
+        if (!rc)
+            rc = cv_site_check(silo, job, v->rows - before, err);
         if (rc)
             cv_err_prefix(err, "silo %s", silo->silo);
     }

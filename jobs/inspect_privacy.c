@@ -105,7 +105,7 @@ static void say_masks(const cv_saved *s, const cv_saved_privacy *p)
         s->job->training.min_silos > t + 2 ? s->job->training.min_silos : t + 2,
         p->simulated || s->job->simulate.enabled
             ? "silos are SIMULATED: one party holds all data and keys"
-            : "signatures in records.log");
+            : "signatures in records.log, which inspect does not check");
     say("collusion",
         "up to %d operator%s may pool what they see without learning more of "
         "another silo than the sum of the rest",
@@ -127,7 +127,7 @@ static void say_mechanism(const cv_saved *s, const cv_privacy_report *p)
         say("mechanism",
             "%lld steps; in each, every silo draws each of its records with "
             "probability %g, clips the record's gradient to L2 norm %g, and "
-            "discrete Gaussian noise of %.4f times that is added %s",
+            "discrete Gaussian noise of at least %.4f times that is added %s",
             (long long)p->steps, job->privacy.sampling, job->privacy.clip,
             v->multiplier,
             is_local(job) ? "at the silo, before anything leaves it"
@@ -135,11 +135,12 @@ static void say_mechanism(const cv_saved *s, const cv_privacy_report *p)
     else
         say("mechanism",
             "%lld sums; in each, every silo's update is clipped to L2 norm "
-            "%g%s, and discrete Gaussian noise of %.4f times that is added to "
-            "the sum, each silo giving a share",
+            "%g%s, and discrete Gaussian noise of at least %.4f times that is "
+            "added to the sum, each silo giving a share",
             (long long)p->steps, v->clip,
-            job->privacy.adaptive.enabled ? " (it adapts, which is charged)"
-                                          : "",
+            job->privacy.adaptive.enabled
+                ? " by now (it adapts, which is charged)"
+                : "",
             v->multiplier);
 }
 
@@ -148,16 +149,16 @@ static void say_guarantee(const cv_saved *s, const cv_privacy_report *p)
     const cv_job *job = s->job;
     const char *unit = is_record(job) ? "record" : "silo";
     say("unit", is_record(job)
-                    ? "a record: one row of one silo's data"
+                    ? "a record: one row of one silo's data; a person with "
+                      "several rows, or in several silos, is protected less"
                     : "a silo: all rows of one institution together");
     say("adjacency", "the %s is replaced by nothing (null)", unit);
     say_mechanism(s, p);
     say("guarantee",
-        "epsilon %.4f at delta %g for each %s, over all rounds and all "
-        "attempts that were charged (%s; by RDP %.4f, by PLD %.4f)",
+        "epsilon %.4f at delta %g for each %s, by %s, over all rounds and all "
+        "attempts that were charged; other runs on the same data add to it",
         p->epsilon, job->privacy.delta, unit,
-        job->privacy.accountant == CV_ACCOUNTANT_RDP ? "RDP" : "PLD",
-        p->epsilon_rdp, p->epsilon_pld);
+        job->privacy.accountant == CV_ACCOUNTANT_RDP ? "RDP" : "PLD");
     if (job->privacy.epsilon > 0.0)
         say("budget",
             "epsilon %g at delta %g for this run: %.4f left, %lld more round%s;"
@@ -168,13 +169,18 @@ static void say_guarantee(const cv_saved *s, const cv_privacy_report *p)
             p->rounds_left == 1 ? "" : "s");
     else
         say("budget", "no cap in the job; each site's own limit holds");
-    if (!is_local(job))
+    long long left_out = (long long)job->n_silos - p->saved.honest;
+    if (is_local(job))
+        return;
+    if (p->saved.collusion == 0)
+        say("colluders", "the guarantee counts the noise of every silo: it "
+                         "holds if no operator colludes");
+    else
         say("colluders",
             "the guarantee leaves out the noise of %lld silo%s of every sum, "
             "so "
             "it holds against %d colluding operator%s",
-            (long long)(job->n_silos - p->saved.honest),
-            job->n_silos - p->saved.honest == 1 ? "" : "s", p->saved.collusion,
+            left_out, left_out == 1 ? "" : "s", p->saved.collusion,
             p->saved.collusion == 1 ? "" : "s");
 }
 
@@ -183,8 +189,11 @@ void cv_privacy_report_print(const cv_saved *s, const cv_privacy_report *p)
     if (!p->saved.masked)
         return;
     printf("\nprivacy\n");
-    if (s->job->privacy.enabled)
+    if (s->job->privacy.enabled) {
         say_guarantee(s, p);
+        say("not hidden", "how long things take, and errors in data before "
+                          "training; columns with - are not told");
+    }
     say_masks(s, &p->saved);
 }
 

@@ -88,6 +88,7 @@ void cv_record_round(cv_run *run, const cv_attempt *at)
         {at->transcript, 32}, {sec->model, 32},       {sec->state, 32}};
     cv_tagged_hash(sec->head, "covey record v1", part, 9);
     sec->attempt = at->attempt;
+    sec->left_out = at->n - at->honest;
 }
 
 static cv_journal *record_journal(const cv_run *run, int s)

@@ -34,6 +34,8 @@ int cv_restore_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
         run->secure->wide = p.wide;
     }
     run->secure->attempt = p.attempt;
+    if (run->job->privacy.enabled)
+        run->secure->left_out = run->fed.n_silos - p.honest;
     cv_saved_privacy_free(&p);
     return rc;
 }

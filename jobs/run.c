@@ -345,6 +345,15 @@ static int know_run_all(cv_run *run, cv_err *err)
         rc = cv_restore_id_all(run, err);
     if (!rc && run->has_id)
         return cv_secure_same_data_all(run, err);
+    if (!rc && run->options->resume && run->fed.rank == 0) {
+        char *path = cv_fs_join(run->dir, "records.log");
+        if (cv_fs_exists(path))
+            cv_log(CV_LOG_WARN, "no_checkpoint",
+                   "folder=%s a new run begins; what earlier rounds have spent "
+                   "stays charged at the sites",
+                   run->dir);
+        free(path);
+    }
     return rc ? rc : make_run_id_all(run, err);
 }
 

@@ -43,6 +43,7 @@ struct cv_secure {
     void *sum;           /* on leaders */
     uint8_t head[32];    /* record of the last round: the next one's parent */
     int64_t attempt;     /* that the last round took */
+    int left_out;        /* of its members, those that may collude */
     uint8_t model[32];   /* digest of the global model */
     uint8_t state[32];   /* of all else that the next round goes on from: server
                           * state, noise, grid, clip, ledger */

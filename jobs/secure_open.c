@@ -1,14 +1,11 @@
 /* What the hosted silos need for masked sums: their identity keys, the secret
  * that their noise comes from, and the journal that remembers what was spent. */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain/keystore.h"
 #include "core/bytes.h"
 #include "core/fs.h"
-#include "core/hash.h"
 #include "core/hkdf.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -16,6 +13,7 @@
 #include "core/tagged.h"
 #include "jobs/secure.h"
 #include "jobs/site.h"
+#include "jobs/site_ledger.h"
 #include "mpi/agree.h"
 #include "mpi/messages.h"
 #include "mpi/reduce.h"
@@ -75,40 +73,6 @@ static int check_own_key(const cv_run *run, const cv_hosted *h,
                       h->name);
 }
 
-static int unlock_key(const cv_hosted *h, cv_party *p, cv_err *err)
-{
-    const cv_silo *site = h->site;
-    cv_keystore *ks = NULL;
-    cv_passphrase pass = {0};
-    if (!site->key || !site->password_file)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "secure_aggregation needs `%s` in silo.yaml (make a "
-                          "key with `covey keys new`)",
-                          site->key ? "password_file" : "key");
-    int rc = cv_keystore_load(site->key, &ks, err);
-    if (!rc)
-        rc = cv_passphrase_read(site->password_file, &pass, err);
-    if (!rc)
-        rc = cv_keystore_unlock(ks, &pass, &p->key, err);
-    cv_passphrase_wipe(&pass);
-    cv_keystore_destroy(&ks);
-    return rc;
-}
-
-/* Which content, and which file: budgets are kept by both. */
-static int identify_data(const char *path, cv_party *p, cv_err *err)
-{
-    char real[PATH_MAX];
-    cv_sha256 *h = cv_sha256_create();
-    int rc = cv_fs_fingerprint(path, h, err);
-    cv_sha256_end(h, p->data);
-    cv_sha256_destroy(&h);
-    const char *name = realpath(path, real) ? real : path;
-    cv_part part[] = {{name, strlen(name)}};
-    cv_tagged_hash(p->place, "covey data place v1", part, 1);
-    return rc;
-}
-
 /* Old noise cannot be repeated without the secret that it came from: rounds that
  * were under way will be charged again. */
 static void warn_of_new_secret(const char *path, const cv_hosted *h,
@@ -128,9 +92,9 @@ static int open_party(cv_run *run, cv_hosted *h, cv_party *p, cv_err *err)
     char *secret = cv_asprintf("%s/silo-%s.secret", h->state_dir, h->name);
     char *journal = cv_asprintf("%s/silo-%s.journal", h->state_dir, h->name);
     p->secret = cv_secret_alloc(32);
-    int rc = unlock_key(h, p, err);
+    int rc = cv_site_unlock(h->site, &p->key, err);
     if (!rc)
-        rc = identify_data(h->site->data, p, err);
+        rc = cv_site_identify_data(h->site->data, p->data, p->place, err);
     if (!rc)
         rc = cv_journal_open(journal, &p->journal, err);
     if (!rc) {

@@ -277,7 +277,10 @@ static int save_privacy(cv_h5_writer *w, const cv_run *run, cv_err *err)
     cv_saved_privacy p = {.masked = sec->masks,
                           .collusion = sec->collusion,
                           .simulated = run->job->simulate.enabled,
-                          .honest = run->fed.n_silos - sec->collusion,
+                          .honest =
+                              run->fed.n_silos - (sec->left_out > sec->collusion
+                                                      ? sec->left_out
+                                                      : sec->collusion),
                           .multiplier = b->multiplier,
                           .clip = b->clip,
                           .epsilon = b->epsilon,
