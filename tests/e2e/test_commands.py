@@ -7,8 +7,10 @@ import subprocess
 import h5py
 import numpy as np
 
+import keyfile
 from harness import (COVEY, command, covey, inspect, job_text, main, mpirun,
                      test, write, write_csv)
+from secure_sites import secret_of, silos_text
 
 NAMES = ("north", "south", "west")
 
@@ -92,10 +94,15 @@ def own_data_from_csv_to_predictions(folder):
 @test
 def check_explains_masks_and_privacy(folder):
     clinics(folder)
+    keys = {n: keyfile.public_key(secret_of(n)) for n in NAMES}
+    os.chmod(write(os.path.join(folder, "pass"), "open\n"), 0o600)
+    for n in NAMES:
+        keyfile.write(os.path.join(folder, n + ".key"), secret_of(n))
+        with open(os.path.join(folder, n + ".yaml"), "a") as f:
+            f.write("key: %s.key\npassword_file: pass\ntrusted: [%s]\n" % (
+                n, ", ".join('"%s"' % keys[m] for m in NAMES if m != n)))
     data = (JOB.replace("silos: [{name: north}, {name: south}, {name: west}]",
-                        "silos: [%s]" % ", ".join(
-                            '{name: %s, public_key: "0x02%s"}' % (n, str(i) * 64)
-                            for i, n in enumerate(NAMES)))
+                        "silos: " + silos_text(NAMES))
             .replace("{name: sex, type: category}",
                      "{name: sex, type: category, levels: [f, m]}")
             .replace("{name: town, type: category}",
