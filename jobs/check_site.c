@@ -100,12 +100,7 @@ static int add_journal(const cv_silo *site, cv_accountant *a, int64_t *runs,
 {
     uint8_t data[32], place[32];
     cv_journal *j = NULL;
-    char *dir = site->state ? cv_strdup(site->state) : NULL;
-    if (!dir) {
-        char *home = cv_fs_dirname(site->file);
-        dir = cv_fs_join(home, "covey-state");
-        free(home);
-    }
+    char *dir = cv_site_state_dir(site);
     char *path = cv_asprintf("%s/silo-%s.journal", dir, site->silo);
     int rc = cv_site_identify_data(site->data, data, place, err);
     if (!rc && cv_fs_exists(path))

@@ -11,7 +11,6 @@
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/field.h"
-#include "solver/params.h"
 #include "solver/private_train.h"
 
 enum { MIN_ROOM = 12288 }; /* words: 1,024 numbers a sum */
@@ -116,10 +115,7 @@ int cv_masked_numbers_all(cv_run *run, cv_attempt *at, double *total,
                           const double *mine, size_t k, cv_err *err)
 {
     int leader = cv_fed_is_leader(&run->fed), rc = 0;
-    size_t most = run->secure->room / CV_LIMBS;
-    if (!leader)
-        most = k; /* set below */
-    uint64_t step = most;
+    uint64_t step = leader ? run->secure->room / CV_LIMBS : 0;
     cv_bcast_bytes_all(run->fed.silo, &step, sizeof step, 0);
     for (size_t first = 0; first < k && !rc; first += step) {
         size_t n = k - first < step ? k - first : step;

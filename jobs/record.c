@@ -91,11 +91,6 @@ void cv_record_round(cv_run *run, const cv_attempt *at)
     sec->left_out = at->n - at->honest;
 }
 
-static cv_journal *record_journal(const cv_run *run, int s)
-{
-    return cv_attempt_journal(run, s);
-}
-
 static void fill_record(const cv_run *run, const cv_party *p, int kind,
                         cv_journal_entry *e)
 {
@@ -132,7 +127,7 @@ int cv_note_record_all(cv_run *run, cv_err *err)
     if (!run->secure || !run->secure->masks || run->round == 0)
         return 0;
     for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
-        cv_journal *j = record_journal(run, s);
+        cv_journal *j = cv_attempt_journal(run, s);
         cv_journal_entry e;
         if (!j || !cv_fed_is_leader(&run->fed) || has_computed(run, j))
             continue;
@@ -218,7 +213,7 @@ static int sign_hosted(cv_run *run, record_msg *mine, cv_err *err)
     int rc = 0;
     for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
         const cv_hosted *h = &run->hosted[s];
-        cv_journal *j = record_journal(run, s);
+        cv_journal *j = cv_attempt_journal(run, s);
         uint8_t digest[32];
         cv_sig sig;
         if (j) {
@@ -422,7 +417,7 @@ int cv_secure_resume_all(cv_run *run, cv_err *err)
         return rc;
     cv_record_state(run);
     for (int s = 0; s < run->fed.n_hosted && !rc; s++) {
-        const cv_journal *j = record_journal(run, s);
+        const cv_journal *j = cv_attempt_journal(run, s);
         if (!j || !cv_fed_is_leader(&run->fed))
             continue;
         rc = check_journal(run, &run->hosted[s], j, err);

@@ -175,6 +175,7 @@ static int train_one(masked *m, int s)
     cv_hosted *h = &run->hosted[s];
     double r[CV_R_FIELDS] = {0}, f = factor_of(run, h);
     int is_private = run->job->privacy.enabled;
+    CV_CHECK(!is_private || (f > 0.0 && f <= 1.0)); /* the bound is for 1 */
     if (is_private && !silo_noise(run)) {
         train_noisy(m, s);
         r[CV_R_SCALE] = cv_masked_scale(run);

@@ -5,8 +5,9 @@
  * silo's gradient, and the sum is private as it is.
  *
  * The cost of the whole round is charged before its first step.  No step is
- * journaled on its own: measured, one fsync a step costs more than charging a
- * lost round again, which happens only when a run is killed. */
+ * journaled on its own, which would add an fsync to each at every silo (some
+ * 0.2 ms, tests/bench/bench_journal.c): a round that a kill cut short is drawn
+ * anew and charged again. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -36,7 +36,7 @@ struct cv_secure {
     int wide;            /* words of 64 bits, p = 2^61 - 1 */
     cv_pubkey *identity; /* (n_silos) */
     int *operator_of;    /* (n_silos) who runs the silo's process */
-    cv_party *party;     /* (n_hosted) on leaders */
+    cv_party *party;     /* (n_hosted) */
     cv_journal *journal; /* of a simulated run, at the root */
     size_t room;         /* words of the vectors below */
     void **y;            /* (n_hosted) a silo's words; on leaders */

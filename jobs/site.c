@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "io/silo.h"
+#include "jobs/site_ledger.h"
 
 /* ---- what may leave ------------------------------------------------------ */
 
@@ -120,13 +121,7 @@ static int find_silo(const cv_run_options *opt, const cv_hosted *h, char **path,
 
 static int open_state(cv_hosted *h, const cv_silo *silo, cv_err *err)
 {
-    if (silo->state) {
-        h->state_dir = cv_strdup(silo->state);
-    } else {
-        char *dir = cv_fs_dirname(silo->file);
-        h->state_dir = cv_fs_join(dir, "covey-state");
-        free(dir);
-    }
+    h->state_dir = cv_site_state_dir(silo);
     int rc = cv_fs_mkdir(h->state_dir, 0700, err);
     return rc ? rc : open_log(h, err);
 }

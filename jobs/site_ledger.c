@@ -45,6 +45,16 @@ int cv_site_unlock(const cv_silo *site, cv_seckey **key, cv_err *err)
     return rc;
 }
 
+char *cv_site_state_dir(const cv_silo *site)
+{
+    if (site->state)
+        return cv_strdup(site->state);
+    char *home = cv_fs_dirname(site->file);
+    char *dir = cv_fs_join(home, "covey-state");
+    free(home);
+    return dir;
+}
+
 int cv_site_identify_data(const char *path, uint8_t data[32], uint8_t place[32],
                           cv_err *err)
 {

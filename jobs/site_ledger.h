@@ -16,6 +16,10 @@
 /** Open the site's key file with its pass phrase. */
 int cv_site_unlock(const cv_silo *site, cv_seckey **key, cv_err *err);
 
+/** The folder of the site's journal and log: `state`, or covey-state beside
+ *  silo.yaml. The caller frees it. */
+char *cv_site_state_dir(const cv_silo *site);
+
 /** Which content, and which file: budgets are kept by both. */
 int cv_site_identify_data(const char *path, uint8_t data[32], uint8_t place[32],
                           cv_err *err);

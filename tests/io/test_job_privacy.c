@@ -311,7 +311,8 @@ static const struct {
      NULL,
      NULL,
      20,
-     {"privacy.noise_multiplier: expected a number"}},
+     {"privacy.noise_multiplier: expected a number from 0.0001 to "
+      "1000000; found '0'"}},
     {1,
      "epsilon: 3",
      "epsilon: 3\n  delta: 1",
