@@ -25,8 +25,9 @@
 #include "solver/private_pass.h"
 #include "solver/private_train.h"
 #include "solver/train.h"
+#include "tests/bench/digits.h"
 
-enum { ROWS = 60000, COLS = 784, HIDDEN = 200, CLASSES = 10, BATCH = 256 };
+enum { BATCH = 256 };
 enum { STEPS = 50, PIECE = 4 * CV_DGAUSS_BLOCK, CRUMB = 1024 };
 enum { SAMPLE, GATHER, RUN, CLIP, SUM, QUANTISE, NOISE, STEP, N_PARTS };
 static const char *const part_names[N_PARTS] = {
@@ -66,22 +67,6 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void make_data(cv_samples *data)
-{
-    uint8_t *x = cv_calloc((size_t)ROWS * COLS, 1);
-    float *y = CV_NEW(ROWS, float), *mul = CV_NEW(COLS, float);
-    float *add = CV_NEW(COLS, float);
-    cv_stream s;
-    cv_stream_open(&s, 1, "bench", 0, 0);
-    cv_stream_bytes(&s, x, (size_t)ROWS * COLS);
-    for (int i = 0; i < ROWS; i++)
-        y[i] = (float)cv_stream_below(&s, CLASSES);
-    cv_stream_close(&s);
-    for (int j = 0; j < COLS; j++)
-        mul[j] = 1.0f / 255.0f;
-    *data = (cv_samples){ROWS, COLS, 1, x, y, mul, add};
 }
 
 static const uint8_t sample_key[32] = {1}, noise_key[32] = {2};

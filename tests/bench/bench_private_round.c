@@ -29,6 +29,7 @@
 #include "privacy/masked.h"
 #include "privacy/quantise.h"
 #include "solver/strategy.h"
+#include "tests/bench/ranks.h"
 
 enum { REPEAT = 11, MESSAGE = 128, MAX_RANKS = 64 };
 
@@ -66,22 +67,6 @@ typedef struct {
 typedef struct {
     double best, part[PARTS]; /* s, of the slowest rank; of rank 0 */
 } timing;
-
-static double slowest(double t)
-{
-    double all;
-    MPI_Allreduce(&t, &all, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    return all;
-}
-
-static double bare(const round_buffers *b)
-{
-    MPI_Barrier(MPI_COMM_WORLD);
-    double t = MPI_Wtime();
-    MPI_Allreduce(b->delta, b->sum, (int)b->n, MPI_UINT32_T, MPI_SUM,
-                  MPI_COMM_WORLD);
-    return slowest(MPI_Wtime() - t);
-}
 
 /* A message of every silo, at every silo. */
 static void exchange(uint8_t all[MAX_RANKS][MESSAGE], const void *mine,
@@ -286,7 +271,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < ROWS; i++)
         t[i].best = 1e9;
     for (int k = 0; k < REPEAT; k++) {
-        best = fmin(best, bare(&b));
+        best = fmin(best, bare(b.delta, b.sum, b.n));
         for (int i = 0; i < ROWS; i++)
             round_once(&b, &rows[i], &t[i]);
     }

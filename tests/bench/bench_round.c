@@ -16,6 +16,7 @@
 #include "mpi/reduce.h"
 #include "privacy/quantise.h"
 #include "solver/strategy.h"
+#include "tests/bench/ranks.h"
 
 #define LIMIT 2.0
 
@@ -35,22 +36,6 @@ typedef struct {
     const cv_strategy *strategy;
     double best, part[PARTS]; /* s, of the slowest rank */
 } timing;
-
-static double slowest(double t)
-{
-    double all;
-    MPI_Allreduce(&t, &all, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    return all;
-}
-
-static double bare(const round_buffers *b)
-{
-    MPI_Barrier(MPI_COMM_WORLD);
-    double t = MPI_Wtime();
-    MPI_Allreduce(b->delta, b->sum, (int)b->n, MPI_UINT32_T, MPI_SUM,
-                  MPI_COMM_WORLD);
-    return slowest(MPI_Wtime() - t);
-}
 
 /* The server step, and the check that all ranks hold the same model. */
 static void step(const round_buffers *b, const cv_strategy *strategy)
@@ -133,7 +118,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_NAMES; i++)
         t[i] = (timing){.strategy = cv_strategy_find(names[i]), .best = 1e9};
     for (int k = 0; k < REPEAT; k++) {
-        best = fmin(best, bare(&b));
+        best = fmin(best, bare(b.delta, b.sum, b.n));
         for (int i = 0; i < N_NAMES; i++)
             round_once(&b, &t[i]);
     }

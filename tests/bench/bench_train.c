@@ -16,8 +16,9 @@
 #include "solver/blas.h"
 #include "solver/gemm.h"
 #include "solver/train.h"
+#include "tests/bench/digits.h"
 
-enum { ROWS = 60000, COLS = 784, HIDDEN = 200, CLASSES = 10, N = 1024 };
+enum { N = 1024 };
 
 static double seconds_of(clockid_t clock)
 {
@@ -86,22 +87,6 @@ static double train_rate(const cv_model *model, const cv_samples *data,
     free(w);
     cv_trainer_destroy(&t);
     return best;
-}
-
-static void make_data(cv_samples *data)
-{
-    uint8_t *x = cv_calloc((size_t)ROWS * COLS, 1);
-    float *y = CV_NEW(ROWS, float), *mul = CV_NEW(COLS, float);
-    float *add = CV_NEW(COLS, float);
-    cv_stream s;
-    cv_stream_open(&s, 1, "bench", 0, 0);
-    cv_stream_bytes(&s, x, (size_t)ROWS * COLS);
-    for (int i = 0; i < ROWS; i++)
-        y[i] = (float)cv_stream_below(&s, CLASSES);
-    cv_stream_close(&s);
-    for (int j = 0; j < COLS; j++)
-        mul[j] = 1.0f / 255.0f;
-    *data = (cv_samples){ROWS, COLS, 1, x, y, mul, add};
 }
 
 int main(int argc, char **argv)

@@ -2,12 +2,9 @@
  * before its Nth call of those below, which are all that a round sends to other
  * ranks and all that it does to files of the job. A pwrite may be cut short
  * first.
+ * Told by kill_rank.h's environment, and
  *
- *   KILL_UNDER  the folder; calls for files outside do not count
- *   KILL_RANK   the MPI rank meant; "" for a program started without mpirun
- *   KILL_AT     N, counted from 1; 0 never
- *   KILL_HALF   1: half of the bytes of a pwrite are written before the end
- *   KILL_TRACE  file that gets a line per call
+ *   KILL_HALF   if set, half of the bytes of a pwrite are written before the end
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,34 +17,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *g_under;
-static long g_at, g_call;
-static int g_trace = -1, g_half;
-
-__attribute__((constructor)) static void start(void)
-{
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    const char *mine = getenv("KILL_RANK"), *trace = getenv("KILL_TRACE");
-    if (!rank)
-        rank = getenv("PMI_RANK");
-    if (!mine || strcmp(mine, rank ? rank : "") != 0)
-        return;
-    g_under = getenv("KILL_UNDER");
-    g_at = getenv("KILL_AT") ? atol(getenv("KILL_AT")) : 0;
-    g_half = getenv("KILL_HALF") != NULL;
-    if (trace)
-        g_trace = open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-}
+#include "kill_rank.h"
 
 /* One more call; 1 if it is the one meant. */
 static int count(const char *what, const char *detail)
 {
     if (!g_under)
         return 0;
-    g_call++;
+    g_count++;
     if (g_trace >= 0)
         dprintf(g_trace, "%s %s\n", what, detail);
-    return g_call == g_at;
+    return g_count == g_at;
 }
 
 static void call(const char *what, const char *detail)
@@ -80,7 +60,7 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
         for (char *c = detail; *c; c++)
             *c = *c == '\n' ? ' ' : *c;
         if (count("pwrite", detail)) {
-            if (g_half)
+            if (getenv("KILL_HALF"))
                 NEXT(pwrite)(fd, p, n / 2, at);
             kill(getpid(), SIGKILL);
         }

@@ -1,12 +1,6 @@
 /* Loaded before libc (LD_PRELOAD): ends the process with SIGKILL right before
  * its Nth step on disk below one folder. A step is a call that changes what is
- * found there, or waits until it is on disk.
- *
- *   KILL_UNDER  the folder; other steps do not count
- *   KILL_RANK   the MPI rank meant; "" for a program started without mpirun
- *   KILL_AT     N, counted from 1; 0 never
- *   KILL_TRACE  file that gets a line per step
- */
+ * found there, or waits until it is on disk. Told by kill_rank.h's environment. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,29 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *g_under;
-static long g_at, g_step;
-static int g_trace = -1;
-
-__attribute__((constructor)) static void start(void)
-{
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    const char *mine = getenv("KILL_RANK"), *trace = getenv("KILL_TRACE");
-    if (!rank)
-        rank = getenv("PMI_RANK");
-    if (!mine || strcmp(mine, rank ? rank : "") != 0)
-        return;
-    g_under = getenv("KILL_UNDER");
-    g_at = getenv("KILL_AT") ? atol(getenv("KILL_AT")) : 0;
-    if (trace)
-        g_trace = open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-}
+#include "kill_rank.h"
 
 static void step(const char *what, const char *path)
 {
     if (!g_under || !strstr(path, g_under))
         return;
-    if (++g_step == g_at)
+    if (++g_count == g_at)
         kill(getpid(), SIGKILL);
     if (g_trace >= 0)
         dprintf(g_trace, "%s %s\n", what, path);

@@ -16,38 +16,8 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "io/journal.h"
-
-static char root[] = "/tmp/test_journal.XXXXXX";
-static char *file; /* root/silo-north.journal */
-
-/* Of the last call. */
-static cv_err err;
-
-#define OK(call)                                                               \
-    do {                                                                       \
-        err = (cv_err){0};                                                     \
-        if ((call) != 0)                                                       \
-            fail_msg("%s: %s: %s", #call, err.file, err.text);                 \
-    } while (0)
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (!mkdtemp(root))
-        return -1;
-    file = cv_fs_join(root, "silo-north.journal");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command = cv_asprintf("rm -rf %s", root);
-    int rc = system(command);
-    free(command);
-    free(file);
-    return rc;
-}
+#define FOLDER_FILE "silo-north.journal"
+#include "tests/io/folder_fixture.h"
 
 static void fill(uint8_t out[32], uint64_t seed, int what)
 {

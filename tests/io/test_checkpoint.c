@@ -9,38 +9,8 @@
 
 #include "io/checkpoint_parts.h"
 #include "tests/io/checkpoint_sample.h"
-
-static char dir[] = "/tmp/test_checkpoint.XXXXXX";
-static char *file; /* dir/run.h5 */
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (!mkdtemp(dir))
-        return -1;
-    file = cv_fs_join(dir, "run.h5");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command = cv_asprintf("rm -rf %s", dir);
-    int rc = system(command);
-    free(command);
-    free(file);
-    return rc;
-}
-
-/* Of the last call. */
-static cv_err err;
-
-#define OK(call)                                                               \
-    do {                                                                       \
-        err = (cv_err){0};                                                     \
-        if ((call) != 0)                                                       \
-            fail_msg("%s: %s: %s", #call, err.file, err.text);                 \
-    } while (0)
+#define FOLDER_FILE "run.h5"
+#include "tests/io/folder_fixture.h"
 
 /* An error of that code with a message that names the file. */
 #define FAILS(code_, call)                                                     \

@@ -8,38 +8,8 @@
 #include <sys/wait.h>
 
 #include "tests/io/checkpoint_sample.h"
-
-static char dir[] = "/tmp/test_checkpoint.XXXXXX";
-static char *file; /* dir/run.h5 */
-
-static int set_up(void **state)
-{
-    (void)state;
-    if (!mkdtemp(dir))
-        return -1;
-    file = cv_fs_join(dir, "run.h5");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char *command = cv_asprintf("rm -rf %s", dir);
-    int rc = system(command);
-    free(command);
-    free(file);
-    return rc;
-}
-
-/* Of the last call. */
-static cv_err err;
-
-#define OK(call)                                                               \
-    do {                                                                       \
-        err = (cv_err){0};                                                     \
-        if ((call) != 0)                                                       \
-            fail_msg("%s: %s: %s", #call, err.file, err.text);                 \
-    } while (0)
+#define FOLDER_FILE "run.h5"
+#include "tests/io/folder_fixture.h"
 
 /* h5py reads the same values, and hashlib the same digest. */
 static const char python[] =
@@ -113,7 +83,7 @@ static void run_python(const char *script)
 static void test_h5py(void **state)
 {
     (void)state;
-    char *script = cv_fs_join(dir, "check.py");
+    char *script = cv_fs_join(root, "check.py");
     OK(cv_fs_write(script, python, sizeof python - 1, 0644, &err));
     OK(sample_write(file, 2, &err));
     run_python(script);
@@ -135,7 +105,7 @@ static void test_h5dump(void **state)
 {
     (void)state;
     OK(sample_write(file, 2, &err));
-    char *command = cv_asprintf("h5dump %s > %s/dump", file, dir);
+    char *command = cv_asprintf("h5dump %s > %s/dump", file, root);
     int rc = system(command);
     free(command);
     if (WIFEXITED(rc) && WEXITSTATUS(rc) == 127) {

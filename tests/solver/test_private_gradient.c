@@ -19,7 +19,7 @@
 #include "solver/model_parts.h"
 #include "solver/private_gradient.h"
 #include "solver/private_pass.h"
-#include "tests/solver/reference.h"
+#include "tests/solver/fixture.h"
 
 static const int one[] = {7}, three[] = {12, 5, 9}, wide[] = {40, 33};
 static const cv_model_spec specs[] = {
@@ -31,36 +31,6 @@ static const cv_model_spec specs[] = {
     {"softmax", "relu", 60, 64, 0, NULL},
 };
 enum { N_SPECS = sizeof specs / sizeof *specs };
-
-typedef struct {
-    ref_model ref;
-    cv_model *model;
-    size_t n;
-    float *x, *y, *w;
-    cv_samples data;
-} fixture;
-
-static fixture make(const cv_model_spec *spec, int rows)
-{
-    fixture f = {.ref = ref_make(spec)};
-    assert_int_equal(cv_model_create(spec, &f.model, NULL), 0);
-    f.n = cv_model_params(f.model)->n;
-    f.x = CV_NEW(rows * spec->n_in, float);
-    f.y = CV_NEW(rows, float);
-    f.w = CV_NEW(f.n, float);
-    ref_data(&f.ref, f.x, f.y, rows, 3);
-    ref_params(&f.ref, f.w, 4);
-    f.data = (cv_samples){rows, spec->n_in, 0, f.x, f.y, NULL, NULL};
-    return f;
-}
-
-static void drop(fixture *f)
-{
-    cv_model_destroy(&f->model);
-    free(f->x);
-    free(f->y);
-    free(f->w);
-}
 
 static uint32_t *all_rows(int n)
 {
@@ -77,7 +47,7 @@ static void run_pass(const fixture *f, cv_private_pass *p, int n)
 {
     memcpy(p->x, f->x, (size_t)n * (size_t)f->data.n_cols * sizeof *p->x);
     memcpy(p->y, f->y, (size_t)n * sizeof *p->y);
-    cv_private_pass_run(p, f->w, n);
+    cv_private_pass_run(p, f->start, n);
     cv_private_pass_clip(p, n);
 }
 
@@ -149,7 +119,7 @@ static void exact_norms_are_within_the_clip(void **state)
         if (how > 0)
             disturb(&f, ROWS, (uint64_t)i);
         for (size_t k = 0; k < f.n && how > 1; k++)
-            f.w[k] *= scales[how - 1];
+            f.start[k] *= scales[how - 1];
         cv_private_pass *p = cv_private_pass_create(f.model, clip);
         run_pass(&f, p, ROWS);
         for (int j = 0; j < ROWS; j++) {
@@ -198,7 +168,7 @@ static void records_do_not_see_each_other(void **state)
                        (size_t)f.data.n_cols * sizeof *q->x);
                 q->y[r] = f.y[from];
             }
-            cv_private_pass_run(q, f.w, rows);
+            cv_private_pass_run(q, f.start, rows);
             cv_private_pass_clip(q, rows);
             int64_t ldp = cv_model_stride(ROWS), ldq = cv_model_stride(rows);
             assert_memory_equal(&q->scale[at], &p->scale[j], sizeof(float));
@@ -228,8 +198,8 @@ static void one_by_one(const fixture *f, const uint32_t *idx, int n,
     for (int k = 0; k < n; k++) {
         const float *x = f->x + idx[k] * (size_t)f->data.n_cols;
         double loss, norm = 0;
-        cv_model_gradient(f->model, work, f->w, x, f->y + idx[k], 1, 1, 0, g,
-                          &loss);
+        cv_model_gradient(f->model, work, f->start, x, f->y + idx[k], 1, 1, 0,
+                          g, &loss);
         for (size_t i = 0; i < f->n; i++)
             norm += (double)g[i] * (double)g[i];
         norm = sqrt(norm);
@@ -265,7 +235,7 @@ static void sums_are_those_of_clipped_gradients(void **state)
         one_by_one(&f, idx, n, clip, want);
         cv_private_grad *p =
             cv_private_grad_create(f.model, clip, exponent, is_wide);
-        cv_private_grad_add(p, &f.data, idx, n, f.w, factor, 0, 1, acc);
+        cv_private_grad_add(p, &f.data, idx, n, f.start, factor, 0, 1, acc);
         for (size_t k = 0; k < f.n; k++) {
             double got = ldexp(centred(acc, k, is_wide), exponent);
             assert_true(fabs(got - factor * want[k]) <=
@@ -299,16 +269,16 @@ static void bad_records_add_nothing(void **state)
         }
         uint32_t *got = CV_NEW(f.n, uint32_t), *want = CV_NEW(f.n, uint32_t);
         cv_private_grad *p = cv_private_grad_create(f.model, 0.5, -12, 0);
-        cv_private_grad_add(p, &f.data, idx, ROWS, f.w, 1, 0, 1, got);
-        cv_private_grad_add(p, &f.data, good, n_good, f.w, 1, 0, 1, want);
+        cv_private_grad_add(p, &f.data, idx, ROWS, f.start, 1, 0, 1, got);
+        cv_private_grad_add(p, &f.data, good, n_good, f.start, 1, 0, 1, want);
         /* Float sums of biases may be rounded in another order. */
         for (size_t k = 0; k < f.n; k++)
             assert_true(fabs(centred(got, k, 0) - centred(want, k, 0)) <= 1);
         /* With a model that has diverged nobody adds anything. */
         for (size_t k = 0; k < f.n; k++)
-            f.w[k] = k % 2 ? NAN : INFINITY;
+            f.start[k] = k % 2 ? NAN : INFINITY;
         memset(got, 0, f.n * sizeof *got);
-        cv_private_grad_add(p, &f.data, idx, ROWS, f.w, 1, 0, 1, got);
+        cv_private_grad_add(p, &f.data, idx, ROWS, f.start, 1, 0, 1, got);
         for (size_t k = 0; k < f.n; k++)
             assert_int_equal(got[k], 0);
         cv_private_grad_destroy(&p);
@@ -326,16 +296,16 @@ static void a_score_that_is_not_finite_adds_nothing(void **state)
     cv_model_spec spec = {"softmax", "relu", 3, 3, 0, NULL};
     fixture f = make(&spec, 1);
     uint32_t idx[] = {0}, acc[12] = {0};
-    memset(f.w, 0, f.n * sizeof *f.w);
+    memset(f.start, 0, f.n * sizeof *f.start);
     f.x[0] = 1e30f;
     f.x[1] = f.x[2] = f.y[0] = 1;
-    f.w[0] = -1; /* score -1e30 */
+    f.start[0] = -1; /* score -1e30 */
     cv_private_grad *p = cv_private_grad_create(f.model, 0.5, -12, 0);
-    cv_private_grad_add(p, &f.data, idx, 1, f.w, 1, 0, 1, acc);
+    cv_private_grad_add(p, &f.data, idx, 1, f.start, 1, 0, 1, acc);
     assert_true(acc[3] != 0);
     memset(acc, 0, sizeof acc);
-    f.w[0] = -1e10f;
-    cv_private_grad_add(p, &f.data, idx, 1, f.w, 1, 0, 1, acc);
+    f.start[0] = -1e10f;
+    cv_private_grad_add(p, &f.data, idx, 1, f.start, 1, 0, 1, acc);
     for (size_t k = 0; k < f.n; k++)
         assert_int_equal(acc[k], 0);
     cv_private_grad_destroy(&p);
@@ -353,14 +323,14 @@ static void parts_add_up_to_the_whole(void **state)
         uint32_t *one_part = CV_NEW(f.n, uint32_t);
         cv_private_grad *p = cv_private_grad_create(f.model, 1, -16, 0);
         int n = i % 2 ? ROWS : 900;
-        cv_private_grad_add(p, &f.data, idx, n, f.w, 1, 0, 1, want);
+        cv_private_grad_add(p, &f.data, idx, n, f.start, 1, 0, 1, want);
         for (int n_parts = 2; n_parts <= 4; n_parts++) {
             memset(sum, 0, f.n * sizeof *sum);
             for (int part = 0; part < n_parts; part++) {
                 memset(one_part, 0, f.n * sizeof *sum);
                 cv_blas_set_threads(1 + part % 2);
-                cv_private_grad_add(p, &f.data, idx, n, f.w, 1, part, n_parts,
-                                    one_part);
+                cv_private_grad_add(p, &f.data, idx, n, f.start, 1, part,
+                                    n_parts, one_part);
                 cv_f32_add_all(sum, one_part, f.n);
                 assert_memory_not_equal(one_part, want, f.n * sizeof *sum);
             }
@@ -394,8 +364,8 @@ static double change(meter *m, const uint32_t *idx, int n, int k)
     memcpy(others, idx, (size_t)k * sizeof *idx);
     memcpy(others + k, idx + k + 1, (size_t)(n - k - 1) * sizeof *idx);
     memset(m->without, 0, bytes);
-    cv_private_grad_add(m->p, &m->f->data, others, n - 1, m->f->w, m->factor, 0,
-                        1, m->without);
+    cv_private_grad_add(m->p, &m->f->data, others, n - 1, m->f->start,
+                        m->factor, 0, 1, m->without);
     free(others);
     long double sum = 0;
     for (size_t i = 0; i < m->f->n; i++) {
@@ -417,7 +387,7 @@ static double largest(fixture *f, const uint32_t *idx, int n, double clip,
                factor,
                CV_NEW(f->n, uint64_t),
                CV_NEW(f->n, uint64_t)};
-    cv_private_grad_add(m.p, &f->data, idx, n, f->w, factor, 0, 1, m.with);
+    cv_private_grad_add(m.p, &f->data, idx, n, f->start, factor, 0, 1, m.with);
     for (int k = 0; k<n; k += n> 300 ? 7 : n > 60 ? 3 : 1) {
         double got = change(&m, idx, n, k) / bound;
         if (!(got <= 1))
@@ -485,7 +455,7 @@ static void other_leaves_do_not_change(void **state)
                    1,
                    CV_NEW(f.n, uint64_t),
                    CV_NEW(f.n, uint64_t)};
-        cv_private_grad_add(m.p, &f.data, idx, n, f.w, 1, 0, 1, m.with);
+        cv_private_grad_add(m.p, &f.data, idx, n, f.start, 1, 0, 1, m.with);
         for (int k = 0; k < n; k += 501)
             assert_true(change(&m, idx, n, k) <= bound);
         cv_private_grad_destroy(&m.p);
@@ -508,7 +478,7 @@ static void the_bound_is_reached(void **state)
     cv_model_spec spec = {"linear", "relu", COLS, 0, 0, NULL};
     fixture f = make(&spec, ROWS);
     uint32_t *idx = all_rows(ROWS);
-    memset(f.w, 0, f.n * sizeof *f.w);
+    memset(f.start, 0, f.n * sizeof *f.start);
     memset(f.y, 0, ROWS * sizeof *f.y);
     for (int i = 0; i < COLS * ROWS; i++)
         f.x[i] = 1;
@@ -522,7 +492,7 @@ static void the_bound_is_reached(void **state)
                1,
                CV_NEW(f.n, uint64_t),
                CV_NEW(f.n, uint64_t)};
-    cv_private_grad_add(m.p, &f.data, idx, ROWS, f.w, 1, 0, 1, m.with);
+    cv_private_grad_add(m.p, &f.data, idx, ROWS, f.start, 1, 0, 1, m.with);
     double got = change(&m, idx, ROWS, 0);
     double bound = cv_private_sensitivity(f.model, clip, 0);
     assert_true(got == 40);

@@ -21,7 +21,7 @@
 #include "solver/blas.h"
 #include "solver/private_gradient.h"
 #include "solver/private_train.h"
-#include "tests/solver/reference.h"
+#include "tests/solver/fixture.h"
 
 enum { ROWS = 900, MAX_PARTS = 4 };
 
@@ -44,36 +44,6 @@ static const struct {
     {"everything", {0, 4, 0, 0.05, 0.8, 0.05, 0.3, 0}},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
-
-typedef struct {
-    ref_model ref;
-    cv_model *model;
-    size_t n;
-    float *x, *y, *start;
-    cv_samples data;
-} fixture;
-
-static fixture make(const cv_model_spec *spec)
-{
-    fixture f = {.ref = ref_make(spec)};
-    assert_int_equal(cv_model_create(spec, &f.model, NULL), 0);
-    f.n = cv_model_params(f.model)->n;
-    f.x = CV_NEW(ROWS * spec->n_in, float);
-    f.y = CV_NEW(ROWS, float);
-    f.start = CV_NEW(f.n, float);
-    ref_data(&f.ref, f.x, f.y, ROWS, 3);
-    ref_params(&f.ref, f.start, 4);
-    f.data = (cv_samples){ROWS, spec->n_in, 0, f.x, f.y, NULL, NULL};
-    return f;
-}
-
-static void drop(fixture *f)
-{
-    cv_model_destroy(&f->model);
-    free(f->x);
-    free(f->y);
-    free(f->start);
-}
 
 static const uint8_t sample_key[32] = {1, 2, 3}, noise_key[32] = {4, 5, 6};
 
@@ -138,7 +108,7 @@ static void steps_are_those_of_plain_training(void **state)
 {
     (void)state;
     for (int i = 0; i < N_CASES; i++) {
-        fixture f = make(&mlp);
+        fixture f = make(&mlp, ROWS);
         cv_train_config c = cases[i].config;
         c.batch = ROWS;
         float *w = CV_NEW(f.n, float), *v = CV_NEW(f.n, float);
@@ -239,7 +209,7 @@ static void rounds_are_what_they_are_made_of(void **state)
     (void)state;
     const cv_model_spec *specs[] = {&logistic, &mlp, &large};
     for (int i = 0; i < 3 * 2 * N_CASES; i++) {
-        fixture f = make(specs[i % 3]);
+        fixture f = make(specs[i % 3], ROWS);
         const cv_train_config *c = &cases[i / 6].config;
         int wide = i / 3 % 2, exponent = wide ? -30 : -14, finite = 0;
         cv_private_local local = local_of(wide ? 1e8 : 5000);
@@ -320,7 +290,7 @@ static void *run_rank(void *arg)
 static void parts_end_with_the_same_parameters(void **state)
 {
     (void)state;
-    fixture f = make(&mlp);
+    fixture f = make(&mlp, ROWS);
     float *want = CV_NEW(f.n, float);
     for (int i = 0; i < 2 * N_CASES; i++)
         for (int n_parts = 1; n_parts <= MAX_PARTS; n_parts++) {
@@ -355,7 +325,7 @@ static void parts_end_with_the_same_parameters(void **state)
 static void an_empty_batch_is_noise(void **state)
 {
     (void)state;
-    fixture f = make(&large);
+    fixture f = make(&large, ROWS);
     const double sigma = 3000, grid = 0x1p-14;
     cv_train_config c = {.steps = 5, .learning_rate = 0.25};
     cv_private_local local = local_of(sigma);
@@ -395,7 +365,7 @@ static void an_empty_batch_is_noise(void **state)
 static void keys_decide(void **state)
 {
     (void)state;
-    fixture f = make(&logistic);
+    fixture f = make(&logistic, ROWS);
     cv_train_config c = {.steps = 1, .learning_rate = 1};
     float w[4][10], twice[10];
     int finite;
@@ -439,7 +409,7 @@ static void a_model_that_diverged_goes_on(void **state)
     (void)state;
     static const float bad[] = {INFINITY, NAN};
     for (int i = 0; i < 2 * N_CASES; i++) {
-        fixture f = make(&mlp);
+        fixture f = make(&mlp, ROWS);
         float *w = CV_NEW(f.n, float);
         int finite = 1;
         cv_private_local local = local_of(5000);
@@ -465,7 +435,7 @@ static void a_model_that_diverged_goes_on(void **state)
 static void noise_that_cannot_be_drawn_is_an_error(void **state)
 {
     (void)state;
-    fixture f = make(&logistic);
+    fixture f = make(&logistic, ROWS);
     float w[10];
     cv_err err;
     int finite;

@@ -12,7 +12,7 @@
 #include "core/mem.h"
 #include "core/rand.h"
 #include "solver/train.h"
-#include "tests/solver/reference.h"
+#include "tests/solver/fixture.h"
 
 enum { ROWS = 53, MAX_PARTS = 3 };
 
@@ -41,39 +41,6 @@ static const struct {
     {"everything", {0, 20, 7, 0.05, 0.8, 0.05, 0.3, 12}, 1},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
-
-typedef struct {
-    ref_model ref;
-    cv_model *model;
-    size_t n;
-    float *x, *y, *start, *correction;
-    cv_samples data;
-} fixture;
-
-static fixture make(const cv_model_spec *spec)
-{
-    fixture f = {.ref = ref_make(spec)};
-    assert_int_equal(cv_model_create(spec, &f.model, NULL), 0);
-    f.n = cv_model_params(f.model)->n;
-    f.x = CV_NEW(ROWS * spec->n_in, float);
-    f.y = CV_NEW(ROWS, float);
-    f.start = CV_NEW(f.n, float);
-    f.correction = CV_NEW(f.n, float);
-    ref_data(&f.ref, f.x, f.y, ROWS, 3);
-    ref_params(&f.ref, f.start, 4);
-    ref_params(&f.ref, f.correction, 5);
-    f.data = (cv_samples){ROWS, spec->n_in, 0, f.x, f.y, NULL, NULL};
-    return f;
-}
-
-static void drop(fixture *f)
-{
-    cv_model_destroy(&f->model);
-    free(f->x);
-    free(f->y);
-    free(f->start);
-    free(f->correction);
-}
 
 /* The steps of train.h in float64, row by row. Returns the sum of losses. */
 static double plain_loop(const fixture *f, double *w, const cv_train_config *c,
@@ -130,7 +97,7 @@ static void test_against_loop(void **state)
     (void)state;
     const cv_model_spec *specs[] = {&logistic, &mlp};
     for (int i = 0; i < 2 * N_CASES; i++) {
-        fixture f = make(specs[i % 2]);
+        fixture f = make(specs[i % 2], ROWS);
         const cv_train_config *c = &cases[i / 2].config;
         double *want = CV_NEW(f.n, double);
         float *w = CV_NEW(f.n, float);
@@ -228,7 +195,7 @@ static void test_parts(void **state)
 {
     (void)state;
     for (int i = 0; i < 2 * N_CASES; i++) {
-        fixture f = make(&mlp);
+        fixture f = make(&mlp, ROWS);
         int at = i / 2, n_parts = 2 + i % 2;
         const cv_train_config *c = &cases[at].config;
         double *want = CV_NEW(f.n, double), losses = 0;
@@ -261,7 +228,7 @@ static void test_same_bytes(void **state)
 {
     (void)state;
     for (int i = 0; i < N_CASES; i++) {
-        fixture f = make(&mlp);
+        fixture f = make(&mlp, ROWS);
         float *room = CV_NEW(2 * f.n + 40, float);
         float *w = room, *moved = room + f.n + 21;
         const float *correction = cases[i].correction ? f.correction : NULL;
@@ -332,7 +299,7 @@ static void test_large_batch(void **state)
 static void test_edges(void **state)
 {
     (void)state;
-    fixture f = make(&logistic);
+    fixture f = make(&logistic, ROWS);
     cv_train_config c = {.epochs = 2, .batch = 10, .learning_rate = 0.1};
     assert_int_equal(cv_train_steps(&c, 0), 0);
     assert_int_equal(cv_train_steps(&c, 1), 2);
@@ -423,7 +390,7 @@ static void test_sums(void **state)
     (void)state;
     const cv_model_spec *specs[] = {&logistic, &mlp};
     for (int i = 0; i < 2; i++) {
-        fixture f = make(specs[i]);
+        fixture f = make(specs[i], ROWS);
         double want[CV_MAX_METRICS] = {0};
         cv_model_work *work = cv_model_work_create(f.model, ROWS);
         cv_model_add_sums(f.model, work, f.start, f.x, f.y, ROWS, want);
