@@ -98,6 +98,13 @@ def calls_of_round(folder, base, library, rank, number, every):
     return [(rank, n) for n in work] + half
 
 
+def undisturbed(base):
+    """What the run is without a kill."""
+    case = copy(base, "straight")
+    run(case, "-q", "--resume")
+    return outcome(run_folder(case))
+
+
 def killed_and_resumed(base, library, rank, at, half=False):
     """What two runs leave: one that is killed at that call, one that goes on."""
     case = copy(base, "case-%d-%d%s" % (rank, at, "-half" * half))
@@ -112,9 +119,7 @@ def killed_and_resumed(base, library, rank, at, half=False):
 @test
 def masked_run_killed_at_any_call_ends_with_the_same_bytes(folder):
     base = halted(folder, None, data="standardize: pooled")
-    straight = copy(base, "straight")
-    run(straight, "-q", "--resume")
-    reference = outcome(run_folder(straight))
+    reference = undisturbed(base)
     library = call_library(folder)
     hits = []
 
@@ -141,9 +146,7 @@ def masked_run_killed_at_any_call_ends_with_the_same_bytes(folder):
 @test
 def private_run_killed_at_any_call_repeats_or_pays_again(folder):
     base = halted(folder)
-    straight = copy(base, "straight")
-    run(straight, "-q", "--resume")
-    reference = outcome(run_folder(straight))
+    reference = undisturbed(base)
     library = call_library(folder)
     kinds = []
 
@@ -180,9 +183,7 @@ def many_rounds_after_a_checkpoint_are_repeated_for_nothing(folder):
     """With local state that moves with every round, and a checkpoint in three."""
     base = halted(folder, NOISE + ", epsilon: 50", rounds=3, then=6,
                   strategy="scaffold", rest="checkpoint: {every: 3}\n")
-    straight = copy(base, "straight")
-    run(straight, "-q", "--resume")
-    reference = outcome(run_folder(straight))
+    reference = undisturbed(base)
     library = call_library(folder)
     for number, moment in ((5, "summed"), (6, "summed")):
         at = moments(folder, base, library, 2, number)[moment]
@@ -518,9 +519,7 @@ def put_back_after_signing(folder):
               "older state", "restore the newest checkpoint"])
     assert journal_bytes(two) == before and len(records(two)) == 9
 
-    straight = copy(base, "straight")
-    run(straight, "-q", "--resume")
-    reference = outcome(run_folder(straight))
+    reference = undisturbed(base)
 
     def damage(case):
         """The newest checkpoint; the one before is still there."""
