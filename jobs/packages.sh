@@ -6,7 +6,8 @@ set -eu
 
 build="build-essential cmake pkg-config openmpi-bin libopenmpi-dev
 libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev
-libsecp256k1-dev nettle-dev libjansson-dev"
+libsecp256k1-dev nettle-dev libjansson-dev libcurl4-openssl-dev
+libsqlite3-dev"
 data="dataset-fashion-mnist"
 tests="libcmocka-dev libmpich-dev mpich libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
 python3-sklearn jq"

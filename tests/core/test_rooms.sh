@@ -40,7 +40,8 @@ outside 'hdf5' 'io/'
 outside 'yaml' 'io/'
 outside 'cblas|openblas|lapack' 'solver/blas'
 outside 'zlib' 'io/'
-outside 'secp256k1|nettle|jansson' 'chain/'
+outside 'secp256k1|nettle|jansson|sqlite3' 'chain/'
+outside 'curl' 'chain/rpc'
 # A header named like a system one would be found instead of it.
 for h in */*.h; do
     if [ -e "/usr/include/$(basename "$h")" ] &&
