@@ -42,6 +42,18 @@ typedef enum {
 } cv_weights;
 
 typedef enum { CV_UNIT_RECORD, CV_UNIT_SILO } cv_privacy_unit;
+typedef enum {
+    CV_REWARD_EQUAL,      /* the same to every silo that took part */
+    CV_REWARD_DECLARED,   /* silos[].share */
+    CV_REWARD_DATA_SIZE,  /* training rows, as silos say */
+    CV_REWARD_VALIDATION, /* test rows that the model gets right, as they say */
+    CV_REWARD_SHAPLEY     /* by fixed groups, on public test rows */
+} cv_reward_method;
+typedef enum {
+    CV_FINALITY_MINED,
+    CV_FINALITY_SAFE,
+    CV_FINALITY_FINALIZED
+} cv_finality;
 typedef enum { CV_NOISE_DISTRIBUTED, CV_NOISE_LOCAL } cv_privacy_noise;
 typedef enum { CV_ACCOUNTANT_PLD, CV_ACCOUNTANT_RDP } cv_job_accountant;
 
@@ -50,6 +62,8 @@ typedef struct {
     char *public_key; /* "0x02..", or NULL */
     int ranks;        /* wished number of ranks, >= 1 */
     double weight;    /* for weights: declared, > 0 */
+    char *payee;      /* address that rewards go to, or NULL: the key's own */
+    int share;        /* for rewards by declared shares, >= 1 */
 } cv_job_silo;
 
 typedef struct {
@@ -159,10 +173,30 @@ typedef struct {
         } adaptive; /* clip; unit silo only */
     } privacy;
 
+    struct {
+        int enabled;      /* the section is there */
+        char *network;    /* none | local | base-sepolia | base */
+        char *federation; /* address of its contract; NULL with none */
+        struct {
+            int batch; /* rounds in a transaction */
+            cv_finality finality;
+        } settle;
+        struct {
+            int enabled; /* the section is there */
+            cv_reward_method method;
+            char *token, *sponsor; /* addresses */
+            char *pool;            /* "1000.0": a double would lose units */
+            int decimals;          /* of the token */
+            double cap;            /* largest share of one silo */
+            int groups;            /* of shapley */
+            int version;           /* raised to sign anew after an objection */
+        } rewards;
+    } chain;
+
     char *text;         /* canonical YAML: sorted keys, defaults filled in */
     uint8_t digest[32]; /* SHA-256 of the canonical text without rounds,
-                         * checkpoint (and later slurm, exchange.timeout,
-                         * chain.settle), so that a run can be extended */
+                         * checkpoint, chain.settle (and later slurm,
+                         * exchange.timeout), so that a run can be extended */
 } cv_job;
 
 /** Read and check a job file.

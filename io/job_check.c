@@ -58,7 +58,8 @@ static void make_silos(cv_job *job)
         job->silos[i] = (cv_job_silo){
             .name = cv_asprintf("%s%0*d", job->silos_prefix, width, i),
             .ranks = 1,
-            .weight = 1};
+            .weight = 1,
+            .share = 1};
 }
 
 static int check_silos(const checker *c)
@@ -222,6 +223,7 @@ int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err)
     static int (*const checks[])(const checker *) = {
         check_silos, check_features,       check_target_levels, check_test,
         check_model, cv_job_check_privacy, check_training,
+        cv_job_check_chain,
     };
     checker c = {job, tree, err};
     int rc = 0;

@@ -30,4 +30,7 @@ void cv_job_fill_privacy(const cv_job_checker *c);
 /** secure_aggregation and privacy; the silos of {count, prefix} are there. */
 int cv_job_check_privacy(const cv_job_checker *c);
 
+/** chain, after privacy. */
+int cv_job_check_chain(const cv_job_checker *c);
+
 #endif

@@ -19,6 +19,9 @@ static const char *const partitions[] = {"iid", "modulo", "dirichlet", "shards",
 static const char *const weights[] = {"rows", "equal", "declared", NULL};
 static const char *const units[] = {"record", "silo", NULL};
 static const char *const noises[] = {"distributed", "local", NULL};
+static const char *const finalities[] = {"mined", "safe", "finalized", NULL};
+static const char *const rewards[] = {"equal",      "declared", "data_size",
+                                      "validation", "shapley",  NULL};
 static const char *const accountants[] = {"pld", "rdp", NULL};
 _Static_assert(sizeof(cv_format) == sizeof(int), "words are kept as int");
 
@@ -26,6 +29,8 @@ _Static_assert(sizeof(cv_format) == sizeof(int), "words are kept as int");
 static const char *const kinds[] = {"linear",  "logistic", "softmax",
                                     "poisson", "mlp",      NULL};
 static const char *const transforms[] = {"none", "scattering", NULL};
+static const char *const networks[] = {"none", "local", "base-sepolia", "base",
+                                       NULL};
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};
 static const char *const optimizers[] = {"sgd", NULL};
 static const char *const strategies[] = {"fedavg",   "fedprox", "fedavgm",
@@ -36,6 +41,8 @@ static const char *const strategies[] = {"fedavg",   "fedprox", "fedavgm",
 static const char *const only_mlp[] = {"mlp", NULL};
 static const char *const linear_kinds[] = {"linear", "logistic", "softmax",
                                            "poisson", NULL};
+static const char *const on_chain[] = {"local", "base-sepolia", "base", NULL};
+static const char *const only_shapley[] = {"shapley", NULL};
 static const char *const only_record[] = {"record", NULL};
 static const char *const only_number[] = {"number", NULL};
 static const char *const only_category[] = {"category", NULL};
@@ -108,6 +115,13 @@ static const cv_key rows[] = {
     {"silos[].weight", CV_KEY_NUMBER, SILO(weight), .def = "1",
      WITHIN(1e-9, 1e9), WHEN("training.weights", only_declared),
      .meaning = "weight of the silo in the sum"},
+    {"silos[].payee", CV_KEY_TEXT, SILO(payee), .check = cv_keys_check_address,
+     .expected = CV_KEYS_ADDRESS_RULE,
+     .meaning = "address that the silo's rewards go to; left out, that of its "
+                "public_key"},
+    {"silos[].share", CV_KEY_INT, SILO(share), .def = "1", WITHIN(1, 1000000),
+     WHEN("chain.rewards.method", only_declared),
+     .meaning = "share of the silo in the rewards"},
 
     {"data.format", CV_KEY_WORD, JOB(data.format), .def = "hdf5",
      .words = formats, .meaning = "format of the data files"},
@@ -292,6 +306,46 @@ static const cv_key rows[] = {
      .meaning = "share of the updates that are not clipped"},
     {"privacy.adaptive.rate", CV_KEY_NUMBER, JOB(privacy.adaptive.rate),
      .def = "0.2", ABOVE(0), .meaning = "speed at which the clip follows"},
+
+    {"chain", CV_KEY_SECTION, .flag = offsetof(cv_job, chain.enabled),
+     .meaning = "proofs and rewards on a chain"},
+    {"chain.network", CV_KEY_NAME, JOB(chain.network), CV_KEY_REQUIRED,
+     .words = networks, .meaning = "the chain"},
+    {"chain.federation", CV_KEY_TEXT, JOB(chain.federation), CV_KEY_REQUIRED,
+     .check = cv_keys_check_address, .expected = CV_KEYS_ADDRESS_RULE,
+     WHEN("chain.network", on_chain),
+     .meaning = "the federation's contract; `covey chain deploy` makes it"},
+    {"chain.settle.batch", CV_KEY_INT, JOB(chain.settle.batch),
+     CV_KEY_NO_DIGEST, .def = "50", WITHIN(1, 1024),
+     WHEN("chain.network", on_chain), .meaning = "rounds in a transaction"},
+    {"chain.settle.finality", CV_KEY_WORD, JOB(chain.settle.finality),
+     CV_KEY_NO_DIGEST, .def = "finalized", .words = finalities,
+     WHEN("chain.network", on_chain),
+     .meaning = "when `covey settle --watch` is done"},
+    {"chain.rewards", CV_KEY_SECTION,
+     .flag = offsetof(cv_job, chain.rewards.enabled),
+     .meaning = "what the silos are paid"},
+    {"chain.rewards.method", CV_KEY_WORD, JOB(chain.rewards.method),
+     .def = "equal", .words = rewards, .meaning = "how the pool is shared out"},
+    {"chain.rewards.token", CV_KEY_TEXT, JOB(chain.rewards.token),
+     CV_KEY_REQUIRED, .check = cv_keys_check_address,
+     .expected = CV_KEYS_ADDRESS_RULE, .meaning = "token that is paid"},
+    {"chain.rewards.sponsor", CV_KEY_TEXT, JOB(chain.rewards.sponsor),
+     CV_KEY_REQUIRED, .check = cv_keys_check_address,
+     .expected = CV_KEYS_ADDRESS_RULE, .meaning = "address that pays"},
+    {"chain.rewards.pool", CV_KEY_TEXT, JOB(chain.rewards.pool),
+     CV_KEY_REQUIRED, .check = cv_keys_check_amount,
+     .expected = CV_KEYS_AMOUNT_RULE, .meaning = "what is shared out"},
+    {"chain.rewards.decimals", CV_KEY_INT, JOB(chain.rewards.decimals),
+     .def = "18", WITHIN(0, 36), .meaning = "decimals of the token"},
+    {"chain.rewards.cap", CV_KEY_NUMBER, JOB(chain.rewards.cap), .def = "1",
+     ABOVE_TO(0, 1), .meaning = "largest share of one silo"},
+    {"chain.rewards.groups", CV_KEY_INT, JOB(chain.rewards.groups), .def = "2",
+     WITHIN(2, 8), WHEN("chain.rewards.method", only_shapley),
+     .meaning = "groups whose contributions are compared"},
+    {"chain.rewards.version", CV_KEY_INT, JOB(chain.rewards.version),
+     CV_KEY_NO_DIGEST, .def = "1", WITHIN(1, 1000000),
+     .meaning = "raised to sign anew after an objection"},
 };
 
 const cv_keys cv_job_keys = {rows, sizeof rows / sizeof *rows};

@@ -100,6 +100,24 @@ void cv_keys_free(const cv_keys *keys, void *base)
             free_value(keys, &keys->row[i], base);
 }
 
+int cv_keys_check_address(char *text)
+{
+    if (strlen(text) != 42 || strncmp(text, "0x", 2) != 0)
+        return -1;
+    return strspn(text + 2, "0123456789abcdefABCDEF") == 40 ? 0 : -1;
+}
+
+int cv_keys_check_amount(char *text)
+{
+    size_t whole = strspn(text, "0123456789");
+    if (whole == 0 || strlen(text) > 78)
+        return -1;
+    if (text[whole] == '\0')
+        return 0;
+    size_t rest = strspn(text + whole + 1, "0123456789");
+    return text[whole] == '.' && rest > 0 && !text[whole + 1 + rest] ? 0 : -1;
+}
+
 int cv_keys_check_public_key(char *text)
 {
     if (strlen(text) != 68 || strncmp(text, "0x0", 3) != 0 ||

@@ -120,6 +120,16 @@ int cv_keys_check_name(char *text);
  *  become lower case, so that one key has one text. Whether it is a point of
  *  the curve is chain/'s to say. */
 int cv_keys_check_public_key(char *text);
+/** cv_key.check: an Ethereum address in hex. Whether the checksum in its letters'
+ *  case holds is chain/'s to say. */
+int cv_keys_check_address(char *text);
+#define CV_KEYS_ADDRESS_RULE "0x and 40 hex digits (an Ethereum address)"
+
+/** cv_key.check: digits, and perhaps a point and more digits. */
+int cv_keys_check_amount(char *text);
+#define CV_KEYS_AMOUNT_RULE                                                    \
+    "an amount of tokens as a text, such as \"1000.0\""
+
 #define CV_KEYS_PUBLIC_KEY_RULE                                                \
     "0x02 or 0x03 and 64 more hex digits (a compressed secp256k1 key)"
 

@@ -100,12 +100,11 @@ static void count_members(cv_joining *j, int32_t *status)
             at->member[at->n++] = i;
     }
     at->draw = ++at->attempt;
-    cv_part *part = CV_NEW(at->n + 1, cv_part);
+    const cv_pubkey **who = CV_NEW(at->n, const cv_pubkey *);
     for (int k = 0; k < at->n; k++)
-        part[k] =
-            (cv_part){run->secure->identity[at->member[k]].b, CV_PUBKEY_BYTES};
-    cv_tagged_hash(at->members, "covey members v1", part, (size_t)at->n);
-    free(part);
+        who[k] = &run->secure->identity[at->member[k]];
+    cv_members_digest(at->members, who, (size_t)at->n);
+    free(who);
     at->honest = count_honest(run, at);
 }
 
@@ -181,7 +180,7 @@ static void graph_seed(const cv_joining *j, uint8_t seed[32])
 {
     const cv_attempt *at = j->at;
     cv_part *part = CV_NEW(at->n + 1, cv_part);
-    part[0] = (cv_part){at->roster, 32};
+    part[0] = (cv_part){at->proof.roster, 32};
     for (int k = 0; k < at->n; k++)
         part[k + 1] = (cv_part){j->signed_[at->member[k]].nonce, 32};
     cv_tagged_hash(seed, "covey mask graph v1", part, (size_t)at->n + 1);
@@ -207,7 +206,7 @@ static int agree_pairs(cv_joining *j, int s, double p, const uint8_t seed[32],
         memcpy(pub.b, j->all[at->member[pairs->peer[k]]].ephemeral,
                sizeof pub.b);
         rc = cv_seckey_agree(j->ephemeral[s], shared, &pub, err);
-        cv_hkdf_extract(pairs->secret + 32 * k, shared, 32, at->roster, 32);
+        cv_hkdf_extract(pairs->secret + 32 * k, shared, 32, at->proof.roster, 32);
     }
     cv_secret_free(shared);
     return rc;
@@ -460,5 +459,6 @@ void cv_attempt_end(cv_attempt *at)
     }
     free(at->pairs);
     free(at->member);
+    cv_proof_free(&at->proof);
     *at = (cv_attempt){0};
 }

@@ -14,6 +14,7 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err);
 int cv_cmd_predict(int argc, char **argv, cv_err *err);
 int cv_cmd_convert(int argc, char **argv, cv_err *err);
 int cv_cmd_keys(int argc, char **argv, cv_err *err);
+int cv_cmd_verify(int argc, char **argv, cv_err *err);
 int cv_cmd_privacy(int argc, char **argv, cv_err *err);
 
 /** What getopt_long did not like: c is what it returned, '?' or (with an option

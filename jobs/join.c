@@ -197,34 +197,32 @@ void cv_roster_digest(cv_joining *j)
 {
     const cv_run *run = j->run;
     cv_attempt *at = j->at;
-    uint8_t number[4][8];
-    cv_put_le64(number[0], (uint64_t)at->round);
-    cv_put_le64(number[1], (uint64_t)at->attempt);
-    cv_put_le64(number[2], (uint64_t)at->draw);
-    cv_put_le64(number[3], run->secure->wide ? 61 : 32);
-    cv_part *part = CV_NEW(10 + 2 * (size_t)at->n, cv_part);
-    size_t n = 0;
-    part[n++] = (cv_part){run->run_id, 32};
-    part[n++] = (cv_part){run->job->digest, 32};
-    part[n++] = (cv_part){run->secure->head, 32};
-    part[n++] = (cv_part){run->secure->model, 32};
-    part[n++] = (cv_part){run->secure->state, 32};
-    part[n++] = (cv_part){at->members, 32};
-    for (int k = 0; k < 4; k++)
-        part[n++] = (cv_part){number[k], 8};
+    cv_proof *p = &at->proof;
+    p->round = at->round;
+    p->attempt = at->attempt;
+    p->draw = at->draw;
+    p->wide = run->secure->wide;
+    memcpy(p->previous, run->secure->head, 32);
+    memcpy(p->start_model, run->secure->model, 32);
+    memcpy(p->start_state, run->secure->state, 32);
     for (int k = 0; k < at->n; k++) {
         const cv_join_msg *m = &j->all[at->member[k]];
-        part[n++] = (cv_part){m->ephemeral, CV_PUBKEY_BYTES};
-        part[n++] = (cv_part){m->nonce_commitment, 32};
+        uint8_t silo[4];
+        cv_put_le32(silo, (uint32_t)at->member[k]);
+        cv_buf_add(&p->members, silo, sizeof silo);
+        cv_buf_add(&p->members, m->ephemeral, CV_PUBKEY_BYTES);
+        cv_buf_add(&p->members, m->nonce_commitment, 32);
     }
-    cv_tagged_hash(at->roster, "covey roster v1", part, n);
-    free(part);
+    cv_roster_digest_of(p->roster, p, run->run_id, run->job->digest,
+                        at->members, p->members.data, (size_t)at->n);
+    if (run->fed.rank != 0)
+        cv_buf_free(&p->members);
 }
 
 static void roster_signing(const cv_attempt *at, uint8_t out[32],
                            const uint8_t nonce[32])
 {
-    cv_part part[] = {{at->roster, 32}, {nonce, 32}};
+    cv_part part[] = {{at->proof.roster, 32}, {nonce, 32}};
     cv_tagged_hash(out, "covey roster signature v1", part, 2);
 }
 

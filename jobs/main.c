@@ -49,6 +49,19 @@ static const command commands[] = {
     {"inspect", cv_cmd_inspect, "show what was trained and how it went",
      "covey inspect RUN/run.h5 [--json]\n\n"
      "A checkpoint or a run folder. --json: everything, for programs.\n"},
+    {"verify", cv_cmd_verify, "check what a run claims, without its data",
+     "covey verify RUN/run.h5 [--rpc URL]... [--rpc-file FILE] [--json]\n\n"
+     "Says line by line what holds, what does not, what is attested only, and\n"
+     "what could not be checked: job, records and their links, signatures, "
+     "model,\n"
+     "preprocessing, ledger, rosters, sums; with `chain` in the job also\n"
+     "attestations and rewards, and with --rpc what the contracts say.\n\n"
+     "  --rpc URL        a node of the job's network; several are tried in "
+     "turn\n"
+     "  --rpc-file FILE  the same, a URL a line: a command line can be read by\n"
+     "                   others, and URLs may hold access tokens\n"
+     "  --json           for programs\n\n"
+     "Exit code 0 if nothing fails, 6 if anything does.\n"},
     {"predict", cv_cmd_predict, "apply a saved model to data",
      "covey predict RUN/run.h5 DATA [-o out.csv]\n\n"
      "DATA is HDF5, CSV or IDX with the model's features by name. Writes one\n"

@@ -75,7 +75,7 @@ static void mask_number(const cv_attempt *at, int s, size_t where,
     uint8_t place[16], info[32], okm[CV_LIMBS * 4];
     cv_put_le64(place, at->step);
     cv_put_le64(place + 8, where);
-    cv_part part[] = {{at->roster, 32}, {place, sizeof place}};
+    cv_part part[] = {{at->proof.roster, 32}, {place, sizeof place}};
     cv_tagged_hash(info, "covey number mask v1", part, 2);
     for (int k = 0; k < pairs->n; k++) {
         uint64_t m[CV_LIMBS];
@@ -235,13 +235,13 @@ void cv_masked_train_noisy(cv_run *run, cv_hosted *h,
 /* ---- the end of a round -----------------------------------------------------------
  */
 
-void cv_masked_end_round(cv_run *run, const cv_attempt *at, cv_history_row *h)
+void cv_masked_end_round(cv_run *run, cv_attempt *at, cv_history_row *h)
 {
-    cv_record_round(run, at);
-    if (!run->job->privacy.enabled)
-        return;
-    h->epsilon = run->budget->epsilon;
-    h->train_loss = NAN;
-    for (int i = 0; i < CV_N_PHASES; i++) /* times depend on batches */
-        h->seconds[i] = NAN;
+    if (run->job->privacy.enabled) {
+        h->epsilon = run->budget->epsilon;
+        h->train_loss = NAN;
+        for (int i = 0; i < CV_N_PHASES; i++) /* times depend on batches */
+            h->seconds[i] = NAN;
+    }
+    cv_record_round(run, at, h);
 }

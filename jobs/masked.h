@@ -56,6 +56,6 @@ void cv_masked_train_noisy(cv_run *run, cv_hosted *h,
 
 /** The digest of the new model, the record, epsilon; and what must not be told
  *  under privacy leaves the history. */
-void cv_masked_end_round(cv_run *run, const cv_attempt *at, cv_history_row *h);
+void cv_masked_end_round(cv_run *run, cv_attempt *at, cv_history_row *h);
 
 #endif

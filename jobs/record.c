@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/tagged.h"
+#include "jobs/attest.h"
 #include "jobs/budget.h"
 #include "jobs/join.h"
 #include "jobs/round.h"
@@ -22,31 +23,6 @@
 #include "mpi/messages.h"
 #include "solver/params.h"
 
-/* Digest of all that the ledger holds. */
-static void ledger_digest(const cv_run *run, uint8_t out[32])
-{
-    size_t n = 0;
-    const cv_segment *s = run->job->privacy.enabled
-                              ? cv_accountant_segments(run->budget->spent, &n)
-                              : NULL;
-    uint8_t(*word)[7][8] = cv_calloc(n, sizeof *word);
-    for (size_t i = 0; i < n; i++) {
-        const double v[4] = {s[i].noise_multiplier, s[i].sampling,
-                             s[i].integers.sensitivity, s[i].integers.sampler};
-        for (int k = 0; k < 4; k++) {
-            uint64_t bits;
-            memcpy(&bits, &v[k], sizeof bits);
-            cv_put_le64(word[i][k], bits);
-        }
-        cv_put_le64(word[i][4], (uint64_t)s[i].steps);
-        cv_put_le64(word[i][5], (uint64_t)s[i].integers.shares);
-        cv_put_le64(word[i][6], (uint64_t)s[i].integers.dimension);
-    }
-    cv_part part[] = {{word, n * sizeof *word}};
-    cv_tagged_hash(out, "covey ledger v1", part, 1);
-    free(word);
-}
-
 /* Whoever has another of these than the others is found out when it joins the
  * next round, for the digest is signed with the key message. */
 void cv_record_state(cv_run *run)
@@ -54,41 +30,63 @@ void cv_record_state(cv_run *run)
     cv_secure *sec = run->secure;
     const cv_budget *b = run->budget;
     const cv_strategy *st = run->strategy;
-    uint8_t server[CV_MAX_STATE][32] = {{0}}, ledger[32], plan[8][8];
     const double real[4] = {b->multiplier, b->clip, b->sensitivity,
                             b->update_clip};
     const int whole[4] = {b->bits, b->exponent, b->update_exponent, sec->wide};
+    size_t n = 0;
     cv_params_digest(sec->model, run->w, run->n);
     if (!cv_fed_is_leader(&run->fed))
         return;
     for (int k = 0; k < st->n_server; k++)
-        cv_params_digest(server[k], run->server_state[k], run->n);
-    ledger_digest(run, ledger);
+        cv_params_digest(sec->server[k], run->server_state[k], run->n);
+    const cv_segment *spent =
+        run->job->privacy.enabled ? cv_accountant_segments(b->spent, &n) : NULL;
+    cv_ledger_digest(sec->ledger, spent, n);
     for (int k = 0; k < 4; k++) {
         uint64_t bits;
         memcpy(&bits, &real[k], sizeof bits);
-        cv_put_le64(plan[k], bits);
-        cv_put_le64(plan[4 + k], (uint64_t)(int64_t)whole[k]);
+        cv_put_le64(sec->plan + 8 * k, bits);
+        cv_put_le64(sec->plan + 32 + 8 * k, (uint64_t)(int64_t)whole[k]);
     }
-    cv_part part[] = {
-        {server, sizeof server}, {ledger, 32}, {plan, sizeof plan}};
-    cv_tagged_hash(sec->state, "covey state v1", part, 3);
+    cv_state_digest(sec->state, sec->server, sec->ledger, sec->plan,
+                    cv_attest_span(run));
 }
 
-void cv_record_round(cv_run *run, const cv_attempt *at)
+/* Kept for run.h5, with what the chain needs to go on from here. */
+static void add_proof(cv_run *run, cv_proof *p)
+{
+    cv_proofs *all = &run->secure->proofs;
+    all->n_silos = run->fed.n_silos;
+    cv_proofs_add(all, p);
+    if (run->secure->attest) {
+        all->attested[all->n - 1].span = run->secure->attest->span;
+        memcpy(all->attested[all->n - 1].after, run->secure->attest->head, 32);
+    }
+}
+
+void cv_record_round(cv_run *run, cv_attempt *at, const cv_history_row *h)
 {
     cv_secure *sec = run->secure;
-    uint8_t round[8], attempt[8];
-    cv_put_le64(round, (uint64_t)at->round);
-    cv_put_le64(attempt, (uint64_t)at->attempt);
+    cv_proof *p = &at->proof;
+    cv_attest_round(run);
     cv_record_state(run);
-    cv_part part[] = {
-        {run->run_id, 32},    {run->job->digest, 32}, {round, 8},
-        {attempt, 8},         {sec->head, 32},        {at->roster, 32},
-        {at->transcript, 32}, {sec->model, 32},       {sec->state, 32}};
-    cv_tagged_hash(sec->head, "covey record v1", part, 9);
+    memcpy(p->model, sec->model, 32);
+    memcpy(p->server, sec->server, sizeof p->server);
+    memcpy(p->ledger, sec->ledger, 32);
+    memcpy(p->plan, sec->plan, sizeof p->plan);
+    p->n_silos = h->n_silos;
+    p->train_loss = h->train_loss;
+    p->update = h->update;
+    memcpy(p->metrics, h->metrics, sizeof p->metrics);
+    memcpy(p->data, sec->data, 32);
+    cv_proof_leaves(p->leaves, p, run->run_id, run->job->digest);
+    cv_proof_root(p->record, p->leaves);
+    memcpy(sec->head, p->record, 32);
     sec->attempt = at->attempt;
     sec->left_out = at->n - at->honest;
+    cv_attest_record(run, p->record);
+    if (run->fed.rank == 0 && sec->masks)
+        add_proof(run, p);
 }
 
 static void fill_record(const cv_run *run, const cv_party *p, int kind,
@@ -146,18 +144,6 @@ int cv_note_record_all(cv_run *run, cv_err *err)
 typedef struct {
     uint8_t supersedes[32], sig[CV_SIG_BYTES];
 } record_msg;
-
-static void signing_digest(const cv_run *run, uint8_t out[32],
-                           const uint8_t supersedes[32])
-{
-    uint8_t round[8];
-    cv_put_le64(round, (uint64_t)run->round);
-    cv_part part[] = {{run->run_id, 32},
-                      {round, 8},
-                      {run->secure->head, 32},
-                      {supersedes, 32}};
-    cv_tagged_hash(out, "covey record signature v1", part, 4);
-}
 
 /* What the silo signed last of this very round, or NULL. */
 static const cv_journal_entry *signed_before(const cv_run *run,
@@ -222,7 +208,8 @@ static int sign_hosted(cv_run *run, record_msg *mine, cv_err *err)
             if (rc && rc != CV_ERR_VERIFY)
                 cv_site_error(run, h, err);
         }
-        signing_digest(run, digest, mine[s].supersedes);
+        cv_record_signing(digest, run->run_id, run->round, sec->head,
+                          mine[s].supersedes);
         cv_seckey_sign(sec->party[s].key, &sig, digest);
         memcpy(mine[s].sig, sig.b, sizeof sig.b);
     }
@@ -235,7 +222,8 @@ static int verify_all(const cv_run *run, const record_msg *all, cv_err *err)
     for (int i = 0; i < run->fed.n_silos && !rc; i++) {
         uint8_t digest[32];
         cv_sig sig;
-        signing_digest(run, digest, all[i].supersedes);
+        cv_record_signing(digest, run->run_id, run->round, run->secure->head,
+                          all[i].supersedes);
         memcpy(sig.b, all[i].sig, sizeof sig.b);
         rc = cv_sig_verify(&sig, &run->secure->identity[i], digest, err);
         if (rc)
@@ -285,6 +273,22 @@ static int keep_signatures(const cv_run *run, const record_msg *all,
     return rc;
 }
 
+/* For the next run.h5. */
+static void add_signatures(cv_run *run, const record_msg *all)
+{
+    cv_proofs *p = &run->secure->proofs;
+    int64_t at = cv_proofs_at(p, run->round);
+    if (at < 0) /* from before there were records in the file */
+        return;
+    run->secure->unsaved |= !cv_proofs_has_signatures(p, at);
+    uint8_t *row = p->signature +
+                   (size_t)at * (size_t)p->n_silos * CV_SIGNED_BYTES;
+    for (int i = 0; i < p->n_silos; i++, row += CV_SIGNED_BYTES) {
+        memcpy(row, all[i].supersedes, 32);
+        memcpy(row + 32, all[i].sig, CV_SIG_BYTES);
+    }
+}
+
 int cv_sign_record_all(cv_run *run, cv_err *err)
 {
     int rc = 0;
@@ -300,10 +304,13 @@ int cv_sign_record_all(cv_run *run, cv_err *err)
         }
         if (!rc && run->fed.rank == 0)
             rc = keep_signatures(run, all, err);
+        if (!rc && run->fed.rank == 0)
+            add_signatures(run, all);
         free(mine);
         free(all);
     }
-    return cv_agree_all(run->fed.world, rc, err);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    return rc ? rc : cv_attest_rounds_all(run, err);
 }
 
 /* ---- going on -------------------------------------------------------------------
@@ -413,6 +420,9 @@ int cv_secure_resume_all(cv_run *run, cv_err *err)
     if (!sec || !sec->masks || run->round == 0)
         return 0;
     rc = cv_agree_all(run->fed.world, cv_budget_go_on(run, err), err);
+    if (rc)
+        return rc;
+    rc = cv_attest_resume_all(run, err);
     if (rc)
         return rc;
     cv_record_state(run);

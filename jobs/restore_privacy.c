@@ -25,8 +25,16 @@ int cv_restore_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
                         "/privacy: the ledger is empty");
     for (int64_t i = 0; i < p.n && !rc; i++)
         rc = cv_accountant_add(b->spent, &p.segment[i], err);
-    if (!rc && p.masked)
+    if (!rc && p.masked) {
+        cv_proofs *proofs = &run->secure->proofs;
         (void)cv_unhex(run->secure->head, p.record, 32);
+        cv_proofs_free(proofs); /* of a checkpoint that did not hold */
+        proofs->n_silos = run->fed.n_silos;
+        rc = cv_proofs_load(r, proofs, err);
+        run->secure->unsaved =
+            !rc && proofs->n > 0 &&
+            !cv_proofs_has_signatures(proofs, proofs->n - 1);
+    }
     if (!rc && run->job->privacy.enabled) {
         b->multiplier = p.multiplier;
         b->clip = p.clip;

@@ -16,10 +16,12 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "jobs/attest.h"
 #include "jobs/budget.h"
 #include "jobs/commands.h"
 #include "jobs/folder.h"
 #include "jobs/masked.h"
+#include "jobs/rewards_sign.h"
 #include "jobs/saved.h"
 #include "jobs/site.h"
 #include "jobs/tell.h"
@@ -372,6 +374,9 @@ static int open_privacy_all(cv_run *run, cv_err *err)
         return rc;
     cv_masked_make_room(run);
     cv_record_state(run);
+    char *schema = cv_schema_to_text(run->schema);
+    cv_data_digest(run->secure->data, schema);
+    free(schema);
     if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD)
         return run->round > 0 ? cv_sign_record_all(run, err) : 0;
     if (job->privacy.noise == CV_NOISE_LOCAL)
@@ -513,6 +518,8 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
         rc = open_sites_all(run, err);
     if (!rc && run->secure)
         rc = know_run_all(run, err);
+    if (!rc)
+        rc = cv_attest_open_all(run, err);
     if (rc)
         return rc;
     run->set_up[CV_AT_JOB] = cv_now();
@@ -540,6 +547,16 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
             cv_tell_set_up(run);
     }
     rc = train_all(run, err);
+    if (!rc)
+        rc = cv_rewards_sign_all(run, err);
+    if (rc == 0 || rc == CV_REQUEUE) {
+        cv_err second;
+        int saved = cv_save_signed_all(run, &second);
+        if (saved) {
+            *err = second;
+            return saved;
+        }
+    }
     if (!rc && run->fed.rank == 0)
         cv_tell_end(run);
     return rc;

@@ -167,6 +167,10 @@ void cv_evaluate_silo_all(cv_run *run, const cv_hosted *h, double *sums);
 /** Checkpoint: silo state first, then run.h5; collective. */
 int cv_save_all(cv_run *run, cv_err *err);
 
+/** Once more at the end: the signatures of the last round, which could only be
+ *  made when its checkpoint was durable, into run.h5. Collective. */
+int cv_save_signed_all(cv_run *run, cv_err *err);
+
 /** The run id of the newest whole checkpoint, if there is one, into run->run_id;
  *  sets run->has_id. Collective. */
 int cv_restore_id_all(cv_run *run, cv_err *err);

@@ -17,7 +17,9 @@
 
 #include "chain/key.h"
 #include "io/journal.h"
+#include "jobs/rewards.h"
 #include "jobs/run.h"
+#include "jobs/saved_proofs.h"
 
 typedef struct cv_secure cv_secure;
 
@@ -44,9 +46,18 @@ struct cv_secure {
     uint8_t head[32];    /* record of the last round: the next one's parent */
     int64_t attempt;     /* that the last round took */
     int left_out;        /* of its members, those that may collude */
+    cv_proofs proofs;    /* at the root: records of all rounds */
+    int unsaved;         /* at the root: signatures that run.h5 lacks */
     uint8_t model[32];   /* digest of the global model */
     uint8_t state[32];   /* of all else that the next round goes on from: server
                           * state, noise, grid, clip, ledger */
+    /* what state is made of */
+    uint8_t data[32]; /* digest of the schema's text */
+    uint8_t server[CV_MAX_STATE][32], ledger[32], plan[CV_PLAN_BYTES];
+    int64_t *coalition; /* (2^groups) test counts of groups' models, for rewards
+                         * by shapley; NULL until they are known */
+    cv_rewards rewards; /* at the root: of a run that is done */
+    struct cv_attest *attest; /* towards the chain; NULL without one */
 };
 
 /** Keys that one hosted silo shares with its peers. */
@@ -65,9 +76,10 @@ typedef struct {
     int n;           /* members */
     int honest;      /* at least so many do not collude */
     int *member;     /* (n) silos, ascending */
-    uint8_t members[32], roster[32]; /* digests */
-    uint8_t transcript[32];          /* of all sums so far */
-    uint64_t step;                   /* sums so far */
+    uint8_t members[32]; /* digest */
+    cv_proof proof;      /* the round's record in the making: roster, sums; its
+                          * details at the root alone */
+    uint64_t step;       /* sums so far */
     int n_pairs;
     cv_pairs *pairs; /* (n_hosted) on leaders; NULL without masks */
 } cv_attempt;
@@ -148,7 +160,7 @@ void cv_private_key(const cv_run *run, int hosted, uint8_t key[32],
 /** Step 8. The record of the round that has just ended becomes run->secure->
  *  head; later, once the checkpoint that holds it is durable, every silo signs
  *  it, and the root keeps the signatures in RUN/records.log. */
-void cv_record_round(cv_run *run, const cv_attempt *at);
+void cv_record_round(cv_run *run, cv_attempt *at, const cv_history_row *h);
 /** secure->model and secure->state from what this rank holds. Local. */
 void cv_record_state(cv_run *run);
 /** Before a checkpoint is written: every silo notes in its journal what record

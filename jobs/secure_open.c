@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "core/secret.h"
 #include "core/tagged.h"
+#include "jobs/attest.h"
 #include "jobs/secure.h"
 #include "jobs/site.h"
 #include "jobs/site_ledger.h"
@@ -367,6 +368,10 @@ void cv_secure_close(cv_run *run)
     cv_secure *sec = run->secure;
     if (!sec)
         return;
+    cv_attest_close(run);
+    cv_proofs_free(&sec->proofs);
+    cv_rewards_free(&sec->rewards);
+    free(sec->coalition);
     for (int s = 0; s < run->fed.n_hosted; s++) {
         cv_seckey_destroy(&sec->party[s].key);
         cv_secret_free(sec->party[s].secret);

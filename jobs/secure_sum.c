@@ -44,6 +44,7 @@ typedef struct {
     uint8_t all_commitments[32]; /* digest of them */
     uint8_t sum_digest[32], challenge[32];
     uint64_t *value; /* (n_silos, CV_CHECK_MAX) f_k(y_i) */
+    uint64_t total[CV_CHECK_MAX]; /* f_k(S) */
     cv_lincheck *functions;
 } summing;
 
@@ -60,17 +61,6 @@ static int is_member(const summing *m, int s)
 static const char *name_of(const summing *m, int silo)
 {
     return m->run->job->silos[silo].name;
-}
-
-/* Every digest of a step names the roster (and with it run, job, round, attempt,
- * parent record and field), the step and the length. */
-static void step_context(summing *m)
-{
-    uint8_t step[8], d[8];
-    cv_put_le64(step, m->at->step);
-    cv_put_le64(d, m->d);
-    cv_part part[] = {{m->at->roster, 32}, {step, 8}, {d, 8}};
-    cv_tagged_hash(m->ctx, "covey step v1", part, 3);
 }
 
 /* ---- 3. masks ---------------------------------------------------------------
@@ -179,19 +169,17 @@ static int commit(summing *m, cv_err *err)
              mine[s].commitment, 32);
     }
     cv_gather_messages_all(&run->fed, all, mine, sizeof *mine);
-    cv_part *part = CV_NEW(m->at->n + 1, cv_part);
-    part[0] = (cv_part){m->ctx, 32};
+    const uint8_t **at = CV_NEW(m->at->n, const uint8_t *);
     for (int k = 0; k < m->at->n; k++) {
         int i = m->at->member[k];
         memcpy(m->commitment + 32 * i, all[i].commitment, 32);
-        part[k + 1] = (cv_part){m->commitment + 32 * i, 32};
+        at[k] = m->commitment + 32 * i;
         if (!rc)
             rc = verify(m, i, all[i].sig, "covey commitment signature v1",
                         all[i].commitment, 32, "commitment", err);
     }
-    cv_tagged_hash(m->all_commitments, "covey commitments v1", part,
-                   (size_t)m->at->n + 1);
-    free(part);
+    cv_commitments_digest(m->all_commitments, m->ctx, at, (size_t)m->at->n);
+    free(at);
     free(mine);
     free(all);
     return rc;
@@ -324,9 +312,7 @@ static void evaluate(const summing *m, uint64_t f[CV_CHECK_MAX], const void *x)
 
 static void draw_challenge(summing *m)
 {
-    cv_part part[] = {
-        {m->ctx, 32}, {m->all_commitments, 32}, {m->sum_digest, 32}};
-    cv_tagged_hash(m->challenge, "covey challenge v1", part, 3);
+    cv_challenge(m->challenge, m->ctx, m->all_commitments, m->sum_digest);
     m->functions = cv_lincheck_create(m->challenge, m->d, m->run->secure->wide);
 }
 
@@ -351,12 +337,11 @@ static int check_sum(summing *m, cv_err *err)
     check_msg *mine = CV_NEW(run->fed.n_hosted, check_msg);
     check_msg *all = CV_NEW(n, check_msg);
     uint64_t *said = CV_NEW((size_t)m->at->n * CV_CHECK_MAX, uint64_t);
-    uint64_t f[CV_CHECK_MAX];
     draw_challenge(m);
     for (int s = 0; s < run->fed.n_hosted; s++)
         if (is_member(m, s))
             sign_values(m, s, &mine[s]);
-    evaluate(m, f, m->sum);
+    evaluate(m, m->total, m->sum);
     cv_gather_messages_all(&run->fed, all, mine, sizeof *mine);
     for (int k = 0; k < m->at->n; k++) {
         int i = m->at->member[k];
@@ -371,7 +356,7 @@ static int check_sum(summing *m, cv_err *err)
         for (int j = 0; j < used; j++)
             said[k * used + j] = m->value[i * CV_CHECK_MAX + j];
     }
-    if (!rc && !cv_lincheck_holds(said, m->at->n, f, wide))
+    if (!rc && !cv_lincheck_holds(said, m->at->n, m->total, wide))
         rc = 1;
     free(said);
     free(mine);
@@ -379,13 +364,35 @@ static int check_sum(summing *m, cv_err *err)
     return rc;
 }
 
+static void add_values(cv_buf *out, const uint64_t f[CV_CHECK_MAX])
+{
+    uint8_t word[8];
+    for (int k = 0; k < CV_CHECK_MAX; k++) {
+        cv_put_le64(word, f[k]);
+        cv_buf_add(out, word, sizeof word);
+    }
+}
+
+/* What the round's record says of this sum. */
 static void note_transcript(summing *m)
 {
-    size_t n = (size_t)m->run->fed.n_silos * CV_CHECK_MAX * sizeof *m->value;
-    cv_part part[] = {{m->at->transcript, 32},  {m->ctx, 32},
-                      {m->all_commitments, 32}, {m->sum_digest, 32},
-                      {m->challenge, 32},       {m->value, n}};
-    cv_tagged_hash(m->at->transcript, "covey transcript v1", part, 6);
+    cv_proof *p = &m->at->proof;
+    cv_buf sum = {0};
+    uint8_t d[8];
+    cv_put_le64(d, m->d);
+    cv_buf_add(&sum, d, sizeof d);
+    cv_buf_add(&sum, m->sum_digest, 32);
+    add_values(&sum, m->total);
+    for (int k = 0; k < m->at->n; k++) {
+        int i = m->at->member[k];
+        cv_buf_add(&sum, m->commitment + 32 * i, 32);
+        add_values(&sum, m->value + (size_t)i * CV_CHECK_MAX);
+    }
+    cv_transcript_add(p->transcript, m->ctx, m->challenge, sum.data, sum.len);
+    p->n_sums++;
+    if (m->run->fed.rank == 0 && p->sums.len <= CV_PROOFS_DETAIL)
+        cv_buf_add(&p->sums, sum.data, sum.len);
+    cv_buf_free(&sum);
 }
 
 /* ---- all of it ---------------------------------------------------------------------
@@ -394,7 +401,7 @@ static void note_transcript(summing *m)
 static int sum_on_leader(summing *m, cv_err *err)
 {
     MPI_Comm leaders = m->run->fed.leaders;
-    step_context(m);
+    cv_step_context(m->ctx, m->at->proof.roster, m->at->step, m->d);
     int rc = cv_agree_all(leaders, commit(m, err), err);
     if (!rc)
         rc = cv_agree_all(leaders, echo(m, err), err);

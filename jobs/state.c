@@ -14,6 +14,7 @@
 #include "core/bytes.h"
 #include "core/fs.h"
 #include "core/mem.h"
+#include "jobs/attest.h"
 #include "jobs/budget.h"
 #include "jobs/saved.h"
 #include "jobs/saved_privacy.h"
@@ -268,6 +269,37 @@ static int save_root_attrs(cv_h5_writer *w, const cv_run *run, cv_err *err)
     return rc;
 }
 
+/* Whose signatures the proofs hold. */
+static int save_signers(cv_h5_writer *w, const cv_run *run, cv_err *err)
+{
+    enum { ROW = CV_ADDRESS_BYTES + 2 * CV_SIG_BYTES };
+    const cv_secure *sec = run->secure;
+    size_t n = (size_t)run->fed.n_silos;
+    int64_t dims[2] = {(int64_t)n, CV_PUBKEY_BYTES};
+    int rc = cv_h5_put(w, "/proofs/identity", CV_H5_U8, 2, dims, sec->identity,
+                       NULL,
+                       "identity keys of the silos, compressed points of "
+                       "secp256k1",
+                       err);
+    if (rc || !sec->attest)
+        return rc;
+    uint8_t *row = CV_NEW(n * ROW, uint8_t), *at = row;
+    for (size_t i = 0; i < n; i++, at += ROW) {
+        const cv_outbox_silo *o = &sec->attest->silo[i];
+        memcpy(at, o->attester.b, CV_ADDRESS_BYTES);
+        memcpy(at + CV_ADDRESS_BYTES, o->binding.b, CV_SIG_BYTES);
+        memcpy(at + CV_ADDRESS_BYTES + CV_SIG_BYTES, o->opening.b,
+               CV_SIG_BYTES);
+    }
+    dims[1] = ROW;
+    rc = cv_h5_put(w, "/proofs/attesters", CV_H5_U8, 2, dims, row, NULL,
+                   "address of a silo's attestation key, its identity's "
+                   "signature for it, the key's signature of the run's opening",
+                   err);
+    free(row);
+    return rc;
+}
+
 static int save_privacy(cv_h5_writer *w, const cv_run *run, cv_err *err)
 {
     const cv_secure *sec = run->secure;
@@ -294,7 +326,12 @@ static int save_privacy(cv_h5_writer *w, const cv_run *run, cv_err *err)
     p.segment = (cv_segment *)cv_accountant_segments(b->spent, &n);
     p.n = (int64_t)n;
     cv_hex(p.record, sec->head, 32);
-    return cv_saved_privacy_save(w, &p, run->job, err);
+    int rc = cv_saved_privacy_save(w, &p, run->job, err);
+    if (!rc && sec->masks)
+        rc = cv_proofs_save(w, &sec->proofs, sec->attest != NULL, err);
+    if (!rc && sec->masks)
+        rc = save_signers(w, run, err);
+    return rc ? rc : cv_rewards_save(w, &sec->rewards, run->job, err);
 }
 
 static int save_run(const cv_run *run, const char *model, cv_err *err)
@@ -326,6 +363,19 @@ static int save_run(const cv_run *run, const char *model, cv_err *err)
     return rc;
 }
 
+int cv_save_signed_all(cv_run *run, cv_err *err)
+{
+    int rc = 0;
+    if (run->secure && run->fed.rank == 0 && run->secure->unsaved) {
+        uint8_t digest[32];
+        char model[65];
+        cv_params_digest(digest, run->w, run->n);
+        cv_hex(model, digest, 32);
+        rc = save_run(run, model, err);
+    }
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
 int cv_save_all(cv_run *run, cv_err *err)
 {
     double t0 = cv_now();
@@ -349,6 +399,8 @@ int cv_save_all(cv_run *run, cv_err *err)
         return rc;
     if (run->fed.rank == 0)
         rc = save_run(run, model, err);
+    if (run->secure)
+        run->secure->unsaved = 0;
     rc = cv_agree_all(run->fed.world, rc, err);
     if (!rc) /* only what is durable is signed */
         rc = cv_sign_record_all(run, err);
