@@ -37,7 +37,7 @@ static int read_epoch(cv_outbox *o, cv_outbox_epoch *e, sqlite3_stmt *st,
 
 /* The newest of these versions. */
 static int load_epoch(cv_outbox *o, cv_outbox_epoch *e, int *found,
-                      uint64_t epoch, uint32_t low, uint32_t high, cv_err *err)
+                      uint64_t epoch, uint64_t low, uint64_t high, cv_err *err)
 {
     sqlite3_stmt *st = NULL;
     int row = 0;
@@ -55,7 +55,7 @@ static int load_epoch(cv_outbox *o, cv_outbox_epoch *e, int *found,
                       "token, total, leaves, payee, amount, sigs FROM epoch "
                       "WHERE epoch = ? AND version BETWEEN ? AND ? ORDER BY "
                       "version DESC LIMIT 1",
-                      "uuu", epoch, (uint64_t)low, (uint64_t)high);
+                      "uuu", epoch, low, high);
     if (!rc)
         rc = cv_odb_step(o, st, &row, err);
     if (!rc && row) {
@@ -74,7 +74,7 @@ int cv_outbox_load_epoch(cv_outbox *o, cv_outbox_epoch *e, int *found,
     *found = 0;
     memset(e, 0, sizeof *e);
     if (!rc)
-        rc = cv_odb_end(o, load_epoch(o, e, found, epoch, 0, UINT32_MAX, err),
+        rc = cv_odb_end(o, load_epoch(o, e, found, epoch, 0, INT64_MAX, err),
                         err);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "chain/outbox_db.h"
+#include "chain/outbox_tx.h"
 #include "core/mem.h"
 
 int cv_outbox_last_round(cv_outbox *o, uint64_t *last, cv_err *err)
@@ -29,29 +30,6 @@ void cv_outbox_rounds_free(cv_outbox_rounds *r)
 {
     CV_FREE(r->records);
     CV_FREE(r->sigs);
-}
-
-static int load_records(cv_outbox *o, cv_outbox_rounds *r, cv_err *err)
-{
-    sqlite3_stmt *st;
-    int row;
-    uint64_t next = r->first;
-    int rc = cv_odb_query(o, &st, err,
-                          "SELECT round, record FROM record WHERE round "
-                          "BETWEEN ? AND ? ORDER BY round",
-                          "uu", r->first, r->last);
-    while (!rc && !(rc = cv_odb_step(o, st, &row, err)) && row) {
-        cv_row c = {.st = st};
-        uint64_t round = cv_row_u64(&c, next, next);
-        cv_row_bytes(&c, r->records + (round - r->first) * 32, 32);
-        rc = cv_row_check(o, &c, "record", err);
-        next++;
-    }
-    sqlite3_finalize(st);
-    if (!rc && next != r->last + 1)
-        rc = cv_odb_damaged(o, err, "table record: round %llu is missing",
-                            (unsigned long long)next);
-    return rc;
 }
 
 static int load_rounds(cv_outbox *o, cv_outbox_rounds *r, int *found,
@@ -86,8 +64,9 @@ static int load_rounds(cv_outbox *o, cv_outbox_rounds *r, int *found,
     }
     sqlite3_finalize(st);
     if (!rc && row && r->first <= round) {
-        r->records = CV_NEW((r->last - r->first + 1) * 32, uint8_t);
-        rc = load_records(o, r, err);
+        cv_buf records = {0};
+        rc = cv_outbox_records(o, &records, r->first, r->last, err);
+        r->records = (uint8_t *)records.data;
         *found = !rc;
     }
     if (rc || !*found)

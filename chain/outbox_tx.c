@@ -222,3 +222,49 @@ int cv_outbox_next_epoch(cv_outbox *o, uint64_t *epoch, cv_outbox_state *state,
     *state = (cv_outbox_state)s;
     return rc;
 }
+
+int cv_outbox_attested(cv_outbox *o, uint64_t *last, uint64_t from,
+                       uint64_t upto, cv_err *err)
+{
+    static const char *const sql[] = {
+        "SELECT last FROM attested WHERE last <= ? AND last >= ? AND first >= "
+        "? ORDER BY last DESC LIMIT 1",
+        "SELECT last FROM attested WHERE last > ? AND last >= ? AND first >= ? "
+        "ORDER BY last LIMIT 1"};
+    int found = 0, rc = 0;
+    *last = 0;
+    for (int i = 0; i < 2 && !found && !rc; i++) {
+        sqlite3_stmt *st;
+        rc = cv_odb_query(o, &st, err, sql[i], "uuu", upto, from, from);
+        if (!rc)
+            rc = numbers(o, st, last, NULL, &found, err);
+        sqlite3_finalize(st);
+    }
+    return rc;
+}
+
+int cv_outbox_records(cv_outbox *o, cv_buf *out, uint64_t first, uint64_t last,
+                      cv_err *err)
+{
+    sqlite3_stmt *st;
+    int row;
+    uint64_t next = first;
+    int rc = cv_odb_query(o, &st, err,
+                          "SELECT round, record FROM record WHERE round "
+                          "BETWEEN ? AND ? ORDER BY round",
+                          "uu", first, last);
+    while (!rc && !(rc = cv_odb_step(o, st, &row, err)) && row) {
+        uint8_t record[32];
+        cv_row r = {.st = st};
+        cv_row_u64(&r, next, next);
+        cv_row_bytes(&r, record, 32);
+        rc = cv_row_check(o, &r, "record", err);
+        cv_buf_add(out, record, 32);
+        next++;
+    }
+    sqlite3_finalize(st);
+    if (!rc && next != last + 1)
+        rc = cv_odb_damaged(o, err, "table record: round %llu is missing",
+                            (unsigned long long)next);
+    return rc;
+}

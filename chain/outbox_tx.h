@@ -55,8 +55,8 @@ int cv_outbox_tx_add(cv_outbox *o, cv_outbox_tx *tx, uint64_t replaces,
 /** Keep its state, block, gas used, fees paid and sending time. */
 int cv_outbox_tx_update(cv_outbox *o, const cv_outbox_tx *tx, cv_err *err);
 /** The first transaction after id that may still change (not final and not
- *  dropped; a reverted one may be undone by a reorganisation, so it counts),
- *  with reversed order by nonce left to the caller. found 0 at the end. */
+ *  dropped; a reverted one may be undone by a reorganisation, so it counts);
+ *  all: any. found 0 at the end. */
 int cv_outbox_tx_next(cv_outbox *o, cv_outbox_tx *tx, int *found,
                       uint64_t after, int all, cv_err *err);
 
@@ -68,6 +68,16 @@ int cv_outbox_mark_rounds(cv_outbox *o, uint64_t first, uint64_t last,
 int cv_outbox_mark_epoch(cv_outbox *o, uint64_t epoch, uint32_t version,
                          cv_outbox_state s, cv_err *err);
 int cv_outbox_run_state(cv_outbox *o, cv_outbox_state *s, cv_err *err);
+
+/** Where a batch of rounds from `from` on may end: the newest attested
+ *  checkpoint that begins there or later and ends at or before `upto`, else the
+ *  first that ends after it; last 0 if there is none. */
+int cv_outbox_attested(cv_outbox *o, uint64_t *last, uint64_t from,
+                       uint64_t upto, cv_err *err);
+/** Records of rounds first..last, appended (32 bytes each); CV_ERR_VERIFY if
+ *  one is missing. */
+int cv_outbox_records(cv_outbox *o, cv_buf *out, uint64_t first, uint64_t last,
+                      cv_err *err);
 
 /** The lowest round whose state is below s, 0 if there is none. */
 int cv_outbox_first_below(cv_outbox *o, uint64_t *round, cv_outbox_state s,
