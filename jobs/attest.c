@@ -120,15 +120,19 @@ static int sign_opening(cv_run *run, cv_err *err)
 /* What is not kept here is in run.h5: `covey settle` takes it from there. */
 static void outbox_failed(cv_attest *a, const cv_err *err)
 {
+    a->no_outbox = 1;
     cv_log(CV_LOG_WARN, "outbox",
            "%s; training goes on, and `covey settle` will read run.h5",
            err->text);
     cv_outbox_close(&a->outbox);
 }
 
-static void open_outbox(cv_run *run)
+/* On first use: a run that fails before its first checkpoint leaves none. */
+cv_outbox *cv_attest_outbox(cv_run *run)
 {
     cv_attest *a = run->secure->attest;
+    if (a->outbox || a->no_outbox)
+        return a->outbox;
     cv_err why = {0};
     char *path = cv_fs_join(run->dir, "outbox.db");
     cv_outbox_run about = {.federation = a->terms.federation,
@@ -145,6 +149,7 @@ static void open_outbox(cv_run *run)
     if (rc)
         outbox_failed(a, &why);
     free(path);
+    return a->outbox;
 }
 
 static void put_rounds(cv_run *run, int64_t at)
@@ -154,7 +159,7 @@ static void put_rounds(cv_run *run, int64_t at)
     const cv_attested *t = &p->attested[at];
     int64_t first = cv_proofs_at(p, t->span.first);
     cv_err why = {0};
-    if (!a->outbox || first < 0)
+    if (first < 0 || !cv_attest_outbox(run))
         return;
     cv_outbox_rounds r = {.first = (uint64_t)t->span.first,
                           .last = (uint64_t)p->proof[at].round};
@@ -196,10 +201,7 @@ int cv_attest_open_all(cv_run *run, cv_err *err)
         if (!rc)
             rc = sign_opening(run, err);
     }
-    rc = cv_agree_all(run->fed.world, rc, err);
-    if (!rc && run->fed.rank == 0)
-        open_outbox(run);
-    return rc;
+    return cv_agree_all(run->fed.world, rc, err);
 }
 
 void cv_attest_close(cv_run *run)

@@ -23,13 +23,17 @@ typedef struct cv_attest {
     cv_outbox_silo *silo; /* (n_silos) addresses and signatures of all */
     cv_chain_span span;   /* that the state's digest holds */
     uint8_t head[32];     /* of the chain: after the last record */
-    cv_outbox *outbox;    /* at the root; NULL if it cannot be kept */
+    cv_outbox *outbox;    /* at the root, once it is needed */
+    int no_outbox;        /* it cannot be kept */
 } cv_attest;
 
 /** Keys, bindings and the opening, signed and checked by all. Needs the run's
  *  id and the identities. */
 int cv_attest_open_all(cv_run *run, cv_err *err);
 void cv_attest_close(cv_run *run);
+
+/** At the root: RUN/outbox.db, NULL if it cannot be kept. */
+cv_outbox *cv_attest_outbox(cv_run *run);
 
 /** What the state's digest holds of the chain; NULL without one. */
 const cv_chain_span *cv_attest_span(const cv_run *run);

@@ -138,7 +138,6 @@ static int sign_epoch(cv_run *run, cv_rewards *r, cv_err *err)
 
 static void put_epoch(cv_run *run, const cv_rewards *r)
 {
-    cv_attest *a = run->secure->attest;
     cv_outbox_epoch e = {.epoch = r->epoch,
                          .payee = CV_NEW(r->n, cv_address),
                          .amount = CV_NEW(r->n, cv_u256),
@@ -152,7 +151,8 @@ static void put_epoch(cv_run *run, const cv_rewards *r)
         e.amount[at++] = r->amount[i];
     }
     cv_err why = {0};
-    if (a->outbox && cv_outbox_put_epoch(a->outbox, &e, &why))
+    cv_outbox *outbox = cv_attest_outbox(run);
+    if (outbox && cv_outbox_put_epoch(outbox, &e, &why))
         cv_log(CV_LOG_WARN, "outbox",
                "%s; `covey settle` will read the rewards from run.h5",
                why.text);
