@@ -16,11 +16,12 @@ void cv_abi_selector(uint8_t out[4], const char *signature);
 void cv_abi_topic(uint8_t out[32], const char *signature);
 
 /** A call or a list of constructor arguments in the making.  Each argument is
- *  held against its type in the signature; another type is a bug (CV_CHECK). */
+ *  held against its type in the signature; another type, or a value that its
+ *  type cannot hold, is a bug (CV_CHECK). */
 typedef struct {
     cv_buf head, tail;
     const char *type; /* of the next argument, within the signature */
-    int selector;     /* 1: the result begins with it */
+    int selector;     /* 1: the result begins with first */
     uint8_t first[4];
     size_t head_size;
 } cv_abi_writer;
@@ -28,16 +29,18 @@ typedef struct {
 /** signature "name(type,...)": a call; "(type,...)": arguments alone. It must
  *  outlive the writer. */
 void cv_abi_begin(cv_abi_writer *w, const char *signature);
-void cv_abi_put_u64(cv_abi_writer *w, uint64_t v);        /* any uint */
-void cv_abi_put_u256(cv_abi_writer *w, const cv_u256 *v); /* uint256 */
+/** One word: any uint; bool; address; bytesN, with zeros behind its bytes. */
+void cv_abi_put_u64(cv_abi_writer *w, uint64_t v);
+void cv_abi_put_u256(cv_abi_writer *w, const cv_u256 *v);
 void cv_abi_put_bool(cv_abi_writer *w, int v);
 void cv_abi_put_address(cv_abi_writer *w, const cv_address *a);
 void cv_abi_put_bytes32(cv_abi_writer *w, const uint8_t v[32]);
-void cv_abi_put_bytes(cv_abi_writer *w, const void *data, size_t n); /* bytes,
-                                                              * string */
+/** bytes or string. */
+void cv_abi_put_bytes(cv_abi_writer *w, const void *data, size_t n);
+/** bytes32[] (n, 32); address[]; any T[] as its encoded words (n, 32). */
 void cv_abi_put_bytes32s(cv_abi_writer *w, const uint8_t *v, size_t n);
-/* bytes32[]: (n, 32) */
 void cv_abi_put_addresses(cv_abi_writer *w, const cv_address *a, size_t n);
+void cv_abi_put_words(cv_abi_writer *w, const uint8_t *v, size_t n);
 /** Appends the result to out and frees the writer's parts. */
 void cv_abi_end(cv_abi_writer *w, cv_buf *out);
 
@@ -59,8 +62,8 @@ void cv_abi_take_u256(cv_abi_reader *r, cv_u256 *out);
 int cv_abi_take_bool(cv_abi_reader *r);
 void cv_abi_take_address(cv_abi_reader *r, cv_address *out);
 void cv_abi_take_bytes32(cv_abi_reader *r, uint8_t out[32]);
-/** bytes or string, and bytes32[] or address[] (n words of 32 bytes, an address
- *  in the last 20): pointers into the data. */
+/** bytes or string, and any T[] (n words of 32 bytes, an address in the last
+ *  20): pointers into the data. */
 void cv_abi_take_bytes(cv_abi_reader *r, const uint8_t **out, size_t *n);
 void cv_abi_take_words(cv_abi_reader *r, const uint8_t **out, size_t *n);
 /** Returns 0; CV_ERR_VERIFY with what is wrong, `what` being what was read. */
