@@ -175,8 +175,8 @@ int cv_view_pool_of(cv_rpc *rpc, cv_view_pool *out, const cv_federation *f,
     cv_abi_put_bytes32(&v.call, run_id);
     cv_abi_put_address(&v.call, token);
     cv_abi_put_address(&v.call, sponsor);
-    int rc = ask(rpc, &v, &to, "(uint256,uint256,uint64)", CV_BLOCK_LATEST,
-                 err);
+    int rc =
+        ask(rpc, &v, &to, "(uint256,uint256,uint64)", CV_BLOCK_LATEST, err);
     if (rc)
         return rc;
     cv_abi_take_u256(&v.answer, &out->free);

@@ -221,9 +221,9 @@ static int check_training(const checker *c)
 int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err)
 {
     static int (*const checks[])(const checker *) = {
-        check_silos, check_features,       check_target_levels, check_test,
-        check_model, cv_job_check_privacy, check_training,
-        cv_job_check_chain,
+        check_silos,    check_features,     check_target_levels,
+        check_test,     check_model,        cv_job_check_privacy,
+        check_training, cv_job_check_chain,
     };
     checker c = {job, tree, err};
     int rc = 0;

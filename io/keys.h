@@ -127,8 +127,7 @@ int cv_keys_check_address(char *text);
 
 /** cv_key.check: digits, and perhaps a point and more digits. */
 int cv_keys_check_amount(char *text);
-#define CV_KEYS_AMOUNT_RULE                                                    \
-    "an amount of tokens as a text, such as \"1000.0\""
+#define CV_KEYS_AMOUNT_RULE "an amount of tokens as a text, such as \"1000.0\""
 
 #define CV_KEYS_PUBLIC_KEY_RULE                                                \
     "0x02 or 0x03 and 64 more hex digits (a compressed secp256k1 key)"

@@ -206,7 +206,8 @@ static int agree_pairs(cv_joining *j, int s, double p, const uint8_t seed[32],
         memcpy(pub.b, j->all[at->member[pairs->peer[k]]].ephemeral,
                sizeof pub.b);
         rc = cv_seckey_agree(j->ephemeral[s], shared, &pub, err);
-        cv_hkdf_extract(pairs->secret + 32 * k, shared, 32, at->proof.roster, 32);
+        cv_hkdf_extract(pairs->secret + 32 * k, shared, 32, at->proof.roster,
+                        32);
     }
     cv_secret_free(shared);
     return rc;

@@ -8,6 +8,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "jobs/run_outbox.h"
 #include "mpi/agree.h"
 #include "mpi/messages.h"
 #include "mpi/reduce.h"
@@ -154,30 +155,10 @@ cv_outbox *cv_attest_outbox(cv_run *run)
 
 static void put_rounds(cv_run *run, int64_t at)
 {
-    cv_attest *a = run->secure->attest;
-    const cv_proofs *p = &run->secure->proofs;
-    const cv_attested *t = &p->attested[at];
-    int64_t first = cv_proofs_at(p, t->span.first);
+    cv_outbox *o = cv_attest_outbox(run);
     cv_err why = {0};
-    if (first < 0 || !cv_attest_outbox(run))
-        return;
-    cv_outbox_rounds r = {.first = (uint64_t)t->span.first,
-                          .last = (uint64_t)p->proof[at].round};
-    size_t n = (size_t)(at - first + 1), silos = (size_t)p->n_silos;
-    r.records = CV_NEW(32 * n, uint8_t);
-    r.sigs = CV_NEW(silos, cv_sig);
-    for (size_t i = 0; i < n; i++)
-        memcpy(r.records + 32 * i, p->proof[first + (int64_t)i].record, 32);
-    for (size_t i = 0; i < silos; i++)
-        memcpy(r.sigs[i].b,
-               p->attestation + ((size_t)at * silos + i) * CV_SIG_BYTES,
-               CV_SIG_BYTES);
-    memcpy(r.before, t->span.first_before, 32);
-    memcpy(r.after, t->after, 32);
-    if (cv_outbox_put_rounds(a->outbox, &r, &why))
-        outbox_failed(a, &why);
-    free(r.records);
-    free(r.sigs);
+    if (o && cv_outbox_put_attested(o, &run->secure->proofs, at, &why))
+        outbox_failed(run->secure->attest, &why);
 }
 
 /* ---- the life of a run ---------------------------------------------------------------- */
@@ -287,11 +268,8 @@ int cv_attest_rounds_all(cv_run *run, cv_err *err)
 /* The outbox may have been lost, or be behind: everything that run.h5 has. */
 static void fill_outbox(cv_run *run)
 {
-    const cv_proofs *p = &run->secure->proofs;
-    size_t row = (size_t)p->n_silos * CV_SIG_BYTES;
-    for (int64_t i = 0; i < p->n; i++)
-        if (memcmp(p->attestation + (size_t)i * row, no_sig, sizeof no_sig))
-            put_rounds(run, i);
+    for (int64_t i = 0; i < run->secure->proofs.n; i++)
+        put_rounds(run, i);
 }
 
 int cv_attest_resume_all(cv_run *run, cv_err *err)

@@ -19,7 +19,7 @@
 
 typedef struct cv_attest {
     cv_chain_terms terms;
-    cv_seckey **key; /* (n_hosted) on leaders */
+    cv_seckey **key;      /* (n_hosted) on leaders */
     cv_outbox_silo *silo; /* (n_silos) addresses and signatures of all */
     cv_chain_span span;   /* that the state's digest holds */
     uint8_t head[32];     /* of the chain: after the last record */

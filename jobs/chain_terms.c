@@ -64,9 +64,9 @@ int cv_chain_terms_of(const cv_job *job, cv_chain_terms *out, cv_err *err)
 int cv_chain_payee(const cv_job *job, int i, const cv_pubkey *identity,
                    cv_address *out, cv_err *err)
 {
-    return job->silos[i].payee ? address_of(job, "silos: payee",
-                                            job->silos[i].payee, out, err)
-                               : cv_pubkey_address(out, identity, err);
+    return job->silos[i].payee
+               ? address_of(job, "silos: payee", job->silos[i].payee, out, err)
+               : cv_pubkey_address(out, identity, err);
 }
 
 void cv_chain_attester_context(const cv_federation *f,

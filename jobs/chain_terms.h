@@ -11,8 +11,8 @@ typedef struct {
     cv_federation federation;
     int has_rewards;
     cv_address token, sponsor;
-    cv_u256 pool;      /* in the token's smallest units */
-    uint32_t cap_ppm;  /* largest share of a silo, in millionths */
+    cv_u256 pool;     /* in the token's smallest units */
+    uint32_t cap_ppm; /* largest share of a silo, in millionths */
 } cv_chain_terms;
 
 /** 1 and the terms if the job settles on a chain; 0 if it does not; CV_ERR_INPUT

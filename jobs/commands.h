@@ -14,6 +14,8 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err);
 int cv_cmd_predict(int argc, char **argv, cv_err *err);
 int cv_cmd_convert(int argc, char **argv, cv_err *err);
 int cv_cmd_keys(int argc, char **argv, cv_err *err);
+int cv_cmd_chain(int argc, char **argv, cv_err *err);
+int cv_cmd_rewards(int argc, char **argv, cv_err *err);
 int cv_cmd_verify(int argc, char **argv, cv_err *err);
 int cv_cmd_privacy(int argc, char **argv, cv_err *err);
 

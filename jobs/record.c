@@ -281,8 +281,8 @@ static void add_signatures(cv_run *run, const record_msg *all)
     if (at < 0) /* from before there were records in the file */
         return;
     run->secure->unsaved |= !cv_proofs_has_signatures(p, at);
-    uint8_t *row = p->signature +
-                   (size_t)at * (size_t)p->n_silos * CV_SIGNED_BYTES;
+    uint8_t *row =
+        p->signature + (size_t)at * (size_t)p->n_silos * CV_SIGNED_BYTES;
     for (int i = 0; i < p->n_silos; i++, row += CV_SIGNED_BYTES) {
         memcpy(row, all[i].supersedes, 32);
         memcpy(row + 32, all[i].sig, CV_SIG_BYTES);

@@ -31,9 +31,8 @@ int cv_restore_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
         cv_proofs_free(proofs); /* of a checkpoint that did not hold */
         proofs->n_silos = run->fed.n_silos;
         rc = cv_proofs_load(r, proofs, err);
-        run->secure->unsaved =
-            !rc && proofs->n > 0 &&
-            !cv_proofs_has_signatures(proofs, proofs->n - 1);
+        run->secure->unsaved = !rc && proofs->n > 0 &&
+                               !cv_proofs_has_signatures(proofs, proofs->n - 1);
     }
     if (!rc && run->job->privacy.enabled) {
         b->multiplier = p.multiplier;

@@ -100,8 +100,8 @@ int cv_rewards_split(cv_u256 *amount, const cv_u256 *pool, const int64_t *basis,
                             "above 2^63 together");
     }
     /* No product below is larger than one of these. */
-    if (!rc && (cv_u256_mul(&cap, pool, weight) ||
-                cv_u256_mul(&cap, pool, cap_ppm)))
+    if (!rc &&
+        (cv_u256_mul(&cap, pool, weight) || cv_u256_mul(&cap, pool, cap_ppm)))
         rc = cv_err_set(err, CV_ERR_NUMERIC, NULL, 0,
                         "rewards: the pool has too many units to be shared "
                         "out");
@@ -216,8 +216,8 @@ int cv_rewards_fill(cv_rewards *r, const cv_chain_terms *terms,
     memcpy(r->epoch.head, head, 32);
     for (int i = 0; i < r->n; i++) {
         r->epoch.leaves += !cv_u256_is_zero(&r->amount[i]);
-        CV_CHECK(cv_u256_add(&r->epoch.total, &r->epoch.total,
-                             &r->amount[i]) == 0);
+        CV_CHECK(cv_u256_add(&r->epoch.total, &r->epoch.total, &r->amount[i]) ==
+                 0);
     }
     if (r->epoch.leaves == 0)
         return cv_err_set(err, CV_ERR_NUMERIC, NULL, 0,

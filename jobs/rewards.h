@@ -24,16 +24,16 @@
 #include "jobs/chain_terms.h"
 
 typedef struct {
-    int n;               /* silos; 0: there are no rewards yet */
-    int64_t round;       /* after which they were signed */
+    int n;         /* silos; 0: there are no rewards yet */
+    int64_t round; /* after which they were signed */
     cv_epoch epoch;
-    cv_address *payee;   /* (n) */
-    int64_t *basis;      /* (n) */
-    cv_u256 *amount;     /* (n); those above zero are the leaves, in order */
-    cv_sig *count_sig;   /* (n) identities' signatures of self-declared counts */
-    cv_sig *sig;         /* (n) attesters' signatures of the epoch */
-    int n_values;        /* shapley: 2^groups test counts of coalitions */
-    int64_t *value;      /* (n_values) */
+    cv_address *payee; /* (n) */
+    int64_t *basis;    /* (n) */
+    cv_u256 *amount;   /* (n); those above zero are the leaves, in order */
+    cv_sig *count_sig; /* (n) identities' signatures of self-declared counts */
+    cv_sig *sig;       /* (n) attesters' signatures of the epoch */
+    int n_values;      /* shapley: 2^groups test counts of coalitions */
+    int64_t *value;    /* (n_values) */
 } cv_rewards;
 
 void cv_rewards_create(cv_rewards *r, int n);

@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "jobs/attest.h"
 #include "jobs/rewards_sign.h"
+#include "jobs/run_outbox.h"
 #include "mpi/agree.h"
 #include "mpi/messages.h"
 #include "mpi/reduce.h"
@@ -30,7 +31,7 @@ static void count_public(const cv_run *run, cv_rewards *r)
 {
     cv_reward_method m = run->job->chain.rewards.method;
     for (int i = 0; i < r->n; i++)
-        r->basis[i] = run->taken[i] == 0          ? 0
+        r->basis[i] = run->taken[i] == 0        ? 0
                       : m == CV_REWARD_DECLARED ? run->job->silos[i].share
                                                 : 1;
 }
@@ -108,8 +109,7 @@ static int fill(cv_run *run, cv_rewards *r, cv_err *err)
     r->round = run->round;
     return rc ? rc
               : cv_rewards_fill(r, &a->terms, run->run_id, a->head,
-                                (uint32_t)run->job->chain.rewards.version,
-                                err);
+                                (uint32_t)run->job->chain.rewards.version, err);
 }
 
 static int sign_epoch(cv_run *run, cv_rewards *r, cv_err *err)
@@ -138,26 +138,10 @@ static int sign_epoch(cv_run *run, cv_rewards *r, cv_err *err)
 
 static void put_epoch(cv_run *run, const cv_rewards *r)
 {
-    cv_outbox_epoch e = {.epoch = r->epoch,
-                         .payee = CV_NEW(r->n, cv_address),
-                         .amount = CV_NEW(r->n, cv_u256),
-                         .sigs = r->sig,
-                         .round = (uint64_t)r->round};
-    size_t at = 0;
-    for (int i = 0; i < r->n; i++) {
-        if (cv_u256_is_zero(&r->amount[i]))
-            continue;
-        e.payee[at] = r->payee[i];
-        e.amount[at++] = r->amount[i];
-    }
-    cv_err why = {0};
     cv_outbox *outbox = cv_attest_outbox(run);
-    if (outbox && cv_outbox_put_epoch(outbox, &e, &why))
-        cv_log(CV_LOG_WARN, "outbox",
-               "%s; `covey settle` will read the rewards from run.h5",
-               why.text);
-    free(e.payee);
-    free(e.amount);
+    cv_err why = {0};
+    if (outbox && cv_outbox_put_rewards(outbox, r, &why))
+        cv_log(CV_LOG_WARN, "outbox", "%s", why.text);
 }
 
 int cv_rewards_sign_all(cv_run *run, cv_err *err)

@@ -43,9 +43,8 @@ int cv_rpc_options_open(const cv_rpc_options *o, const cv_network *net,
                         const int *stop, cv_rpc **rpc, cv_err *err)
 {
     const char *own[] = {net->url};
-    cv_rpc_config config = {.urls = (const char *const *)o->url,
-                            .n_urls = o->n,
-                            .stop = stop};
+    cv_rpc_config config = {
+        .urls = (const char *const *)o->url, .n_urls = o->n, .stop = stop};
     if (o->n == 0 && !net->url)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "expected a node of %s: --rpc URL, or --rpc-file "

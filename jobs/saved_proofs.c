@@ -82,8 +82,9 @@ static const struct {
     const char *name, *note;
     size_t offset, bytes;
 } digest[] = {
-    {"record", "Merkle root over the parts of a round's record, linked to the "
-               "one before: what silos sign",
+    {"record",
+     "Merkle root over the parts of a round's record, linked to the "
+     "one before: what silos sign",
      offsetof(cv_proof, record), 32},
     {"previous", "record that the round followed", offsetof(cv_proof, previous),
      32},
@@ -95,8 +96,9 @@ static const struct {
      offsetof(cv_proof, roster), 32},
     {"transcript", "digest of commitments, sums, challenges, inner products",
      offsetof(cv_proof, transcript), 32},
-    {"leaves", "of the tree: context, previous, roster, sums, data, model, "
-               "server, ledger, plan, metrics",
+    {"leaves",
+     "of the tree: context, previous, roster, sums, data, model, "
+     "server, ledger, plan, metrics",
      offsetof(cv_proof, leaves), 32 * CV_PROOF_PARTS},
     {"data", "digest of /data/schema", offsetof(cv_proof, data), 32},
     {"model", "digest of the model after the round", offsetof(cv_proof, model),
@@ -105,9 +107,10 @@ static const struct {
      offsetof(cv_proof, server), 32 * CV_MAX_STATE},
     {"ledger", "digest of /privacy/ledger as it was after the round",
      offsetof(cv_proof, ledger), 32},
-    {"plan", "noise multiplier, clip, sensitivity, update clip (float64), grid "
-             "bits, exponent, update exponent, wide field (int64) of the next "
-             "round, little-endian",
+    {"plan",
+     "noise multiplier, clip, sensitivity, update clip (float64), grid "
+     "bits, exponent, update exponent, wide field (int64) of the next "
+     "round, little-endian",
      offsetof(cv_proof, plan), CV_PLAN_BYTES}};
 enum { N_DIGESTS = sizeof digest / sizeof *digest };
 
@@ -176,15 +179,14 @@ static int save_rounds(cv_h5_writer *w, const cv_proofs *all, int64_t from,
     for (size_t i = 0; i < n; i++) {
         const cv_proof *p = &all->proof[i];
         int keep = (int64_t)i >= from;
-        const int64_t row[N_COLUMNS] = {
-            p->round,
-            p->attempt,
-            p->draw,
-            p->wide ? 61 : 32,
-            p->n_sums,
-            keep ? (int64_t)p->members.len : 0,
-            keep ? (int64_t)p->sums.len : 0,
-            all->attested[i].span.first};
+        const int64_t row[N_COLUMNS] = {p->round,
+                                        p->attempt,
+                                        p->draw,
+                                        p->wide ? 61 : 32,
+                                        p->n_sums,
+                                        keep ? (int64_t)p->members.len : 0,
+                                        keep ? (int64_t)p->sums.len : 0,
+                                        all->attested[i].span.first};
         for (size_t c = 0; c < N_COLUMNS; c++)
             v[c * n + i] = row[c];
     }
@@ -193,7 +195,8 @@ static int save_rounds(cv_h5_writer *w, const cv_proofs *all, int64_t from,
             .name = column_name[c], .type = CV_H5_I64, .data = v + c * n};
     int rc = cv_h5_put_table(
         w, "/proofs/rounds",
-        "a row a round; losses and metrics of the record are those of /history; "
+        "a row a round; losses and metrics of the record are those of "
+        "/history; "
         "attested_from: first round of the attestation that was signed with "
         "this one's checkpoint (0: none)",
         col, N_COLUMNS, all->n, err);
@@ -213,11 +216,12 @@ static int save_details(cv_h5_writer *w, const cv_proofs *all, int64_t from,
         cv_buf_add(&sums, all->proof[i].sums.data, all->proof[i].sums.len);
     }
     int64_t dims[2] = {(int64_t)members.len, (int64_t)sums.len};
-    int rc = members.len == 0 ? 0
-             : save_bytes(w, "members", cv_buf_text(&members), 1, dims,
-                        "a member: silo (int32), key for masks (33), "
-                        "commitment to its nonce (32)",
-                        err);
+    int rc = members.len == 0
+                 ? 0
+                 : save_bytes(w, "members", cv_buf_text(&members), 1, dims,
+                              "a member: silo (int32), key for masks (33), "
+                              "commitment to its nonce (32)",
+                              err);
     if (!rc && sums.len > 0)
         rc = save_bytes(w, "sum_details", cv_buf_text(&sums), 1, dims + 1,
                         "a sum: length (int64), H(S) (32), f(S) (4 uint64); "

@@ -20,10 +20,11 @@ static int save_table(cv_h5_writer *w, const cv_rewards *r, const cv_job *job,
         who[i] = payee[i];
         what[i] = amount[i];
     }
-    cv_h5_column col[] = {{.name = "silo", .is_string = 1, .data = name},
-                          {.name = "payee", .is_string = 1, .data = who},
-                          {.name = "basis", .type = CV_H5_I64, .data = r->basis},
-                          {.name = "amount", .is_string = 1, .data = what}};
+    cv_h5_column col[] = {
+        {.name = "silo", .is_string = 1, .data = name},
+        {.name = "payee", .is_string = 1, .data = who},
+        {.name = "basis", .type = CV_H5_I64, .data = r->basis},
+        {.name = "amount", .is_string = 1, .data = what}};
     int rc = cv_h5_put_table(w, "/rewards/silos",
                              "basis: what the method counts; amount: in tokens",
                              col, 4, r->n, err);
@@ -46,8 +47,8 @@ int cv_rewards_save(cv_h5_writer *w, const cv_rewards *r, const cv_job *job,
     int64_t dims[1] = {r->n_values};
     if (r->n == 0)
         return 0;
-    int rc = cv_h5_attr_i64(w, "/rewards", "epoch", (int64_t)r->epoch.epoch,
-                            err);
+    int rc =
+        cv_h5_attr_i64(w, "/rewards", "epoch", (int64_t)r->epoch.epoch, err);
     if (!rc)
         rc = cv_h5_attr_i64(w, "/rewards", "version", r->epoch.version, err);
     if (!rc)
@@ -113,8 +114,8 @@ int cv_rewards_load(cv_h5_reader *r, cv_rewards *out, int n_silos, cv_err *err)
         rc = cv_h5_get_column(r, "/rewards/silos", "basis", CV_H5_I64,
                               out->basis, n_silos, err);
     if (!rc)
-        rc = cv_h5_get(r, "/rewards/count_signatures", CV_H5_U8,
-                       out->count_sig, n * CV_SIG_BYTES, err);
+        rc = cv_h5_get(r, "/rewards/count_signatures", CV_H5_U8, out->count_sig,
+                       n * CV_SIG_BYTES, err);
     if (!rc)
         rc = cv_h5_get(r, "/rewards/signatures", CV_H5_U8, out->sig,
                        n * CV_SIG_BYTES, err);

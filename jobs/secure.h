@@ -70,12 +70,12 @@ typedef struct {
 
 /** Silos that agreed on a sum, and the keys that they share. */
 typedef struct {
-    int64_t round;   /* 0: preparation; 1, 2, ... */
-    int64_t attempt; /* spent as soon as it is in the journals */
-    int64_t draw;    /* the attempt whose noise and sample are used */
-    int n;           /* members */
-    int honest;      /* at least so many do not collude */
-    int *member;     /* (n) silos, ascending */
+    int64_t round;       /* 0: preparation; 1, 2, ... */
+    int64_t attempt;     /* spent as soon as it is in the journals */
+    int64_t draw;        /* the attempt whose noise and sample are used */
+    int n;               /* members */
+    int honest;          /* at least so many do not collude */
+    int *member;         /* (n) silos, ascending */
     uint8_t members[32]; /* digest */
     cv_proof proof;      /* the round's record in the making: roster, sums; its
                           * details at the root alone */

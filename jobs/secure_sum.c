@@ -43,7 +43,7 @@ typedef struct {
     uint8_t *commitment;         /* (n_silos, 32) */
     uint8_t all_commitments[32]; /* digest of them */
     uint8_t sum_digest[32], challenge[32];
-    uint64_t *value; /* (n_silos, CV_CHECK_MAX) f_k(y_i) */
+    uint64_t *value;              /* (n_silos, CV_CHECK_MAX) f_k(y_i) */
     uint64_t total[CV_CHECK_MAX]; /* f_k(S) */
     cv_lincheck *functions;
 } summing;

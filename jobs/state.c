@@ -276,11 +276,11 @@ static int save_signers(cv_h5_writer *w, const cv_run *run, cv_err *err)
     const cv_secure *sec = run->secure;
     size_t n = (size_t)run->fed.n_silos;
     int64_t dims[2] = {(int64_t)n, CV_PUBKEY_BYTES};
-    int rc = cv_h5_put(w, "/proofs/identity", CV_H5_U8, 2, dims, sec->identity,
-                       NULL,
-                       "identity keys of the silos, compressed points of "
-                       "secp256k1",
-                       err);
+    int rc =
+        cv_h5_put(w, "/proofs/identity", CV_H5_U8, 2, dims, sec->identity, NULL,
+                  "identity keys of the silos, compressed points of "
+                  "secp256k1",
+                  err);
     if (rc || !sec->attest)
         return rc;
     uint8_t *row = CV_NEW(n * ROW, uint8_t), *at = row;

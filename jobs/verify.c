@@ -75,8 +75,8 @@ static void print_line(const cv_line *line)
 {
     enum { WIDTH = 100, INDENT = 36 };
     char room[40], text[sizeof line->text];
-    int at = printf("%-13s %-20s  ", line->what,
-                    kind_word(line, room, sizeof room));
+    int at =
+        printf("%-13s %-20s  ", line->what, kind_word(line, room, sizeof room));
     char *save = NULL;
     snprintf(text, sizeof text, "%s", line->text);
     for (char *word = strtok_r(text, " ", &save); word;

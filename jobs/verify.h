@@ -41,9 +41,9 @@ typedef struct {
     cv_saved_privacy privacy;
     cv_pubkey *identity; /* (n) as the file says */
     uint8_t run_id[32];
-    int64_t *taken;   /* (n) rounds, by the rosters; NULL: not all are there */
-    int signed_by;    /* silos that have signed the newest record */
-    int on_chain;     /* the job settles, and terms are its */
+    int64_t *taken; /* (n) rounds, by the rosters; NULL: not all are there */
+    int signed_by;  /* silos that have signed the newest record */
+    int on_chain;   /* the job settles, and terms are its */
     cv_chain_terms terms;
     cv_outbox_silo *silo; /* (n) attesters, on chain */
     uint8_t genesis[32];  /* head before round 1 */

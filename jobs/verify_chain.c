@@ -5,6 +5,7 @@
 #include "core/bytes.h"
 #include "core/fs.h"
 #include "core/mem.h"
+#include "jobs/run_outbox.h"
 #include "jobs/verify.h"
 
 static const uint8_t no_sig[CV_SIG_BYTES];
@@ -24,9 +25,7 @@ static int signed_by(const cv_sig *sig, const cv_address *who,
  * opening. 1 if so. */
 static int load_attesters(cv_verify *v)
 {
-    enum { ROW = CV_ADDRESS_BYTES + 2 * CV_SIG_BYTES };
     const cv_federation *f = &v->terms.federation;
-    uint8_t *rows = CV_NEW((size_t)v->n * ROW, uint8_t), *at = rows;
     cv_address *attesters = CV_NEW(v->n, cv_address);
     cv_run_terms run = {.attesters = attesters,
                         .n = (uint32_t)v->n,
@@ -34,19 +33,13 @@ static int load_attesters(cv_verify *v)
     cv_err err = {0};
     const char *bad = NULL;
     int who = 0;
-    int rc = cv_h5_get(v->saved.file, "/proofs/attesters", CV_H5_U8, rows,
-                       (size_t)v->n * ROW, &err);
     v->silo = CV_NEW(v->n, cv_outbox_silo);
-    for (int i = 0; i < v->n && !rc && !bad; i++, at += ROW) {
+    int rc = cv_load_attesters(v->saved.file, v->saved.job, v->identity,
+                               v->silo, &err);
+    for (int i = 0; i < v->n && !rc && !bad; i++) {
         cv_outbox_silo *o = &v->silo[i];
         uint8_t digest[32];
         cv_address self;
-        strcpy(o->name, v->saved.job->silos[i].name); /* at most 64 */
-        o->identity = v->identity[i];
-        memcpy(o->attester.b, at, CV_ADDRESS_BYTES);
-        memcpy(o->binding.b, at + CV_ADDRESS_BYTES, CV_SIG_BYTES);
-        memcpy(o->opening.b, at + CV_ADDRESS_BYTES + CV_SIG_BYTES,
-               CV_SIG_BYTES);
         attesters[i] = o->attester;
         rc = cv_pubkey_address(&self, &o->identity, &err);
         cv_attester_digest(digest, f, &self, &o->attester, 0);
@@ -67,7 +60,6 @@ static int load_attesters(cv_verify *v)
     else if (bad)
         cv_verify_say(v, CV_LINE_FAILS, "attestations", "silo %s: %s",
                       v->saved.job->silos[who].name, bad);
-    free(rows);
     free(attesters);
     return !rc && !bad;
 }
@@ -156,8 +148,8 @@ static int check_heads(cv_verify *v, uint8_t (*before)[32])
 void cv_verify_attestations(cv_verify *v)
 {
     int64_t last = v->proofs.n - 1;
-    int quorum = (int)cv_federation_quorum((uint32_t)v->n,
-                                           (uint32_t)v->collusion);
+    int quorum =
+        (int)cv_federation_quorum((uint32_t)v->n, (uint32_t)v->collusion);
     int newest = 0;
     if (!cv_h5_has(v->saved.file, "/proofs/attesters") ||
         v->proofs.proof[0].round != 1) {
@@ -170,13 +162,13 @@ void cv_verify_attestations(cv_verify *v)
         return;
     uint8_t(*before)[32] = cv_calloc((size_t)v->proofs.n, sizeof *before);
     int holds = check_heads(v, before);
-    if (holds &&
-        memcmp(v->proofs.attestation +
-                   (size_t)last * (size_t)v->n * CV_SIG_BYTES,
-               no_sig, sizeof no_sig) == 0)
+    if (holds && memcmp(v->proofs.attestation +
+                            (size_t)last * (size_t)v->n * CV_SIG_BYTES,
+                        no_sig, sizeof no_sig) == 0)
         read_newest(v);
     for (int64_t i = 0; i <= last && holds; i++) {
-        int64_t first = cv_proofs_at(&v->proofs, v->proofs.attested[i].span.first);
+        int64_t first =
+            cv_proofs_at(&v->proofs, v->proofs.attested[i].span.first);
         newest = count_attestations(v, i, before[first]);
         holds = newest >= 0;
     }
@@ -235,8 +227,8 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
         if (same)
             cv_rewards_shapley(basis, r->value, v->n,
                                job->chain.rewards.groups);
-        same = same &&
-               memcmp(basis, r->basis, (size_t)v->n * sizeof *basis) == 0;
+        same =
+            same && memcmp(basis, r->basis, (size_t)v->n * sizeof *basis) == 0;
         free(basis);
         *kind = CV_LINE_ATTESTED;
         return same ? "from the test counts of coalitions, which every silo "
@@ -271,8 +263,7 @@ static int table_holds(cv_verify *v)
     for (int i = 0; i < v->n && same; i++) {
         char who[CV_ADDRESS_TEXT], what[CV_UNITS_TEXT];
         cv_address_text(who, &v->rewards.payee[i]);
-        cv_u256_units(what, &v->rewards.amount[i],
-                      job->chain.rewards.decimals);
+        cv_u256_units(what, &v->rewards.amount[i], job->chain.rewards.decimals);
         same = strcmp(who, payee[i]) == 0 && strcmp(what, amount[i]) == 0;
     }
     cv_strings_free(&payee, (size_t)v->n);
@@ -286,8 +277,8 @@ static int fill_again(cv_verify *v, cv_err *err)
     uint32_t version = r->epoch.version;
     int rc = 0;
     for (int i = 0; i < v->n && !rc; i++)
-        rc = cv_chain_payee(v->saved.job, i, &v->identity[i], &r->payee[i],
-                            err);
+        rc =
+            cv_chain_payee(v->saved.job, i, &v->identity[i], &r->payee[i], err);
     return rc ? rc
               : cv_rewards_fill(r, &v->terms, v->run_id,
                                 v->proofs.attested[v->proofs.n - 1].after,
@@ -330,12 +321,13 @@ void cv_verify_rewards(cv_verify *v)
     for (int i = 0; i < v->n; i++)
         count += signed_by(&v->rewards.sig[i], &v->silo[i].attester, digest);
     if (count < quorum || !table_holds(v)) {
-        cv_verify_say(v, CV_LINE_FAILS, "rewards",
-                      count < quorum
-                          ? "the amounts that follow from the job are not those "
-                            "that a quorum has signed"
-                          : "/rewards/silos shows other payees or amounts than "
-                            "were signed");
+        cv_verify_say(
+            v, CV_LINE_FAILS, "rewards",
+            count < quorum
+                ? "the amounts that follow from the job are not those "
+                  "that a quorum has signed"
+                : "/rewards/silos shows other payees or amounts than "
+                  "were signed");
         return;
     }
     char total[CV_UNITS_TEXT];
@@ -376,8 +368,7 @@ void cv_verify_outbox(cv_verify *v)
     if (!rc)
         rc = cv_outbox_last_round(o, &newest, &err);
     if (!rc)
-        rc = cv_outbox_load_rounds(o, &r, &has, (uint64_t)v->saved.round,
-                                   &err);
+        rc = cv_outbox_load_rounds(o, &r, &has, (uint64_t)v->saved.round, &err);
     if (rc)
         cv_verify_error(v, "outbox", &err);
     else if (!found || memcmp(run.run_id, v->run_id, 32) != 0)

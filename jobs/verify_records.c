@@ -96,8 +96,8 @@ static void read_log(cv_verify *v)
     char *text = NULL, *save = NULL, record[65];
     size_t len = 0;
     cv_err ignored;
-    uint8_t *row = v->proofs.signature + (size_t)(v->proofs.n - 1) *
-                                             (size_t)v->n * CV_SIGNED_BYTES;
+    uint8_t *row = v->proofs.signature +
+                   (size_t)(v->proofs.n - 1) * (size_t)v->n * CV_SIGNED_BYTES;
     cv_hex(record, p->record, 32);
     if (cv_fs_read(path, 1 << 30, &text, &len, &ignored) == 0)
         for (char *line = strtok_r(text, "\n", &save); line;
@@ -129,8 +129,8 @@ static void read_log(cv_verify *v)
 static int count_signatures(cv_verify *v, int64_t i)
 {
     const cv_proof *p = &v->proofs.proof[i];
-    const uint8_t *at = v->proofs.signature +
-                        (size_t)i * (size_t)v->n * CV_SIGNED_BYTES;
+    const uint8_t *at =
+        v->proofs.signature + (size_t)i * (size_t)v->n * CV_SIGNED_BYTES;
     int count = 0;
     for (int s = 0; s < v->n; s++, at += CV_SIGNED_BYTES) {
         uint8_t digest[32];
@@ -180,8 +180,7 @@ void cv_verify_signatures(cv_verify *v)
                       "all %d silos have signed the newest record, and with it "
                       "those before; %lld of %lld rounds have signatures of "
                       "their own (one a checkpoint)%s",
-                      v->n, (long long)signed_rounds,
-                      (long long)v->proofs.n,
+                      v->n, (long long)signed_rounds, (long long)v->proofs.n,
                       v->saved.job->simulate.enabled
                           ? "; silos are SIMULATED: one party holds all keys"
                           : "");
@@ -310,8 +309,7 @@ void cv_verify_sums(cv_verify *v)
         const char *why = NULL;
         if (p->sums.len == 0 || n == 0)
             continue;
-        if (p->sums.len % bytes ||
-            (int64_t)(p->sums.len / bytes) != p->n_sums)
+        if (p->sums.len % bytes || (int64_t)(p->sums.len / bytes) != p->n_sums)
             why = "are not as many as the record says";
         for (int64_t k = 0; k < p->n_sums && !why; k++)
             if (!sum_holds(p, (const uint8_t *)p->sums.data + (size_t)k * bytes,
@@ -321,8 +319,8 @@ void cv_verify_sums(cv_verify *v)
             why = "are not those of the transcript that was signed "
                   "(commitments, H(S), challenge or inner products differ)";
         if (why) {
-            cv_verify_say(v, CV_LINE_FAILS, "sums",
-                          "round %lld: its sums %s", (long long)p->round, why);
+            cv_verify_say(v, CV_LINE_FAILS, "sums", "round %lld: its sums %s",
+                          (long long)p->round, why);
             return;
         }
         sums += p->n_sums;

@@ -39,8 +39,7 @@ void cv_verify_job(cv_verify *v)
             return;
         }
     }
-    cv_verify_say(v, CV_LINE_RECOMPUTED, "job",
-                  "digest %s; %s", digest,
+    cv_verify_say(v, CV_LINE_RECOMPUTED, "job", "digest %s; %s", digest,
                   job->simulate.enabled
                       ? "silos are SIMULATED, with keys of the run's own"
                       : "the silos' keys are those of the proofs");
@@ -204,9 +203,8 @@ static void verify_epsilon(cv_verify *v)
     const cv_job *job = v->saved.job;
     cv_privacy_report r;
     cv_err err = {0};
-    int64_t per_round = job->privacy.unit == CV_UNIT_RECORD
-                            ? job->training.local.steps
-                            : 1;
+    int64_t per_round =
+        job->privacy.unit == CV_UNIT_RECORD ? job->training.local.steps : 1;
     if (cv_privacy_report_load(&v->saved, &r, &err)) {
         cv_verify_error(v, "ledger", &err);
         return;
