@@ -1,11 +1,15 @@
 /* The contract ABI: the examples of its specification, and answers that no honest
  * contract gives. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -270,6 +274,9 @@ static const struct {
     {"(bytes)", "20 0", NULL},
     {"(bytes)", "20", "an end where a length"},
     {"(bytes)", "20 +00", "an end where a length"},
+    {"(bytes)",
+     "20 +00000000000000000000000000000000000000000000000000000000000000",
+     "an end where a length"},
     {"(bytes)", "0 0", "an offset"},
     {"(bytes)", "40 0 0", "an offset"},
     {"(bytes)", "21 0 +00", "an offset"},
@@ -371,6 +378,109 @@ static void a_number_too_wide_for_its_taker(void **state)
     free(b);
 }
 
+/* ---- misuse is a bug --------------------------------------------------------
+ */
+
+/* A call with one argument, put as another sort: 'u' number, 'b' bool, 'w' word,
+ * 's' bytes, 'a' array of words, 'A' of addresses; 0: left out. */
+static void misuse(const char *signature, char how, uint64_t v)
+{
+    cv_abi_writer w;
+    cv_u256 word = cv_u256_of(v);
+    cv_address a = {{0}};
+    cv_buf out = {0};
+    cv_abi_begin(&w, signature);
+    if (how == 'u')
+        cv_abi_put_u64(&w, v);
+    if (how == 'b')
+        cv_abi_put_bool(&w, (int)v);
+    if (how == 'w')
+        cv_abi_put_bytes32(&w, word.b);
+    if (how == 's')
+        cv_abi_put_bytes(&w, &v, sizeof v);
+    if (how == 'a')
+        cv_abi_put_bytes32s(&w, word.b, 1);
+    if (how == 'A')
+        cv_abi_put_addresses(&w, &a, 1);
+    cv_abi_end(&w, &out);
+    cv_buf_free(&out);
+}
+
+static int aborts(const char *signature, char how, uint64_t v)
+{
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        fclose(stderr);
+        misuse(signature, how, v);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void misuse_aborts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *signature;
+        char how;
+        uint64_t v;
+        int aborts;
+    } table[] = {
+        {"f(uint8)", 'u', 255, 0},
+        {"f(uint8)", 'u', 256, 1},
+        {"f(uint256)", 'b', 1, 1},
+        {"f(bool)", 'u', 1, 1},
+        {"f(bytes32)", 'w', 1, 0},
+        {"f(bytes31)", 'w', 1, 1},
+        {"f(address)", 'w', 1, 1},
+        {"f(bytes)", 's', 1, 0},
+        {"f(bytes)", 'w', 1, 1},
+        {"f(bytes8)", 's', 1, 1},
+        {"f(bytes32[])", 'a', 1, 0},
+        {"f(bytes32)", 'a', 1, 1},
+        {"f(uint256[])", 'a', 1, 1},
+        {"f(address[])", 'A', 1, 0},
+        {"f(address)", 'A', 1, 1},
+        {"f(uint64[])", 'u', 1, 1},
+        {"f()", 'u', 1, 1},
+        {"f()", 0, 1, 0},
+        {"f(bool)", 0, 1, 1},
+        {"f(bool,bool)", 'b', 1, 1},
+        /* texts that are no types of ours */
+        {"f", 0, 0, 1},
+        {"f(", 0, 0, 1},
+        {"f()x", 0, 0, 1},
+        {"f(bool", 'b', 1, 1},
+        {"f(bool,)", 'b', 1, 1},
+        {"f(,bool)", 'b', 1, 1},
+        {"f(bool)x", 'b', 1, 1},
+        {"f( bool)", 'b', 1, 1},
+        {"f(bools)", 'b', 1, 1},
+        {"f(uint)", 'u', 1, 1},
+        {"f(uint0)", 'u', 0, 1},
+        {"f(uint12)", 'u', 1, 1},
+        {"f(uint08)", 'u', 1, 1},
+        {"f(uint264)", 'u', 1, 1},
+        {"f(int256)", 'u', 1, 1},
+        {"f(bytes0)", 'w', 0, 1},
+        {"f(bytes33)", 'w', 0, 1},
+        {"f(string[])", 's', 1, 1},
+        {"f(bytes32[][])", 'a', 1, 1},
+        {"f(bytes32[2])", 'a', 1, 1},
+    };
+    for (size_t i = 0; i < COUNT(table); i++)
+        if (aborts(table[i].signature, table[i].how, table[i].v) !=
+            table[i].aborts)
+            fail_msg("%s, %c", table[i].signature, table[i].how);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +491,7 @@ int main(void)
         cmocka_unit_test(answers_are_read_strictly),
         cmocka_unit_test(damaged_answers),
         cmocka_unit_test(a_number_too_wide_for_its_taker),
+        cmocka_unit_test(misuse_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,13 @@ static void roots_depend_on_every_leaf(void **state)
     memcpy(leaf[1], spare, 32);
     cv_merkle_root(other, leaf[0], MOST);
     assert_memory_equal(other, root[MOST], 32);
+    /* not even where only the last byte tells them apart */
+    uint8_t twins[4][32];
+    memset(twins, 7, sizeof twins);
+    twins[0][31] = twins[3][31] = 8;
+    cv_merkle_root(other, twins[0], 2);
+    cv_merkle_root(spare, twins[2], 2);
+    assert_memory_equal(other, spare, 32);
     memcpy(spare, leaf[2], 32);
     memcpy(leaf[2], leaf[1], 32);
     memcpy(leaf[1], spare, 32);
