@@ -2,7 +2,8 @@
  * has one form only, so it is written again as it was.
  *
  * An input that begins with '+' is a list of (place, byte) that changes one of
- * the tests' transactions, so that an empty corpus gets past the signature.
+ * the tests' transactions, one with '*' is put in place of one of its fields: so
+ * that an empty corpus gets past the lengths.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -125,8 +126,42 @@ static void changed_transaction(const uint8_t *data, size_t size)
     free(raw);
 }
 
+/* The rest of the input instead of field data[1]. */
+static void changed_field(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return;
+    const char *hex = tx_vectors[data[0] % N_VECTORS].raw;
+    size_t n = strlen(hex) / 2;
+    uint8_t *raw = cv_calloc(n, 1);
+    CV_CHECK(cv_unhex(raw, hex, n) == 0);
+    const uint8_t *at = raw + 1;
+    cv_rlp_item list, item;
+    cv_buf fields = {0}, out = {0};
+    CV_CHECK(cv_rlp_next(&list, &at, raw + n, NULL) == 0);
+    at = list.data;
+    for (int i = 0; at < list.data + list.n; i++) {
+        const uint8_t *start = at;
+        CV_CHECK(cv_rlp_next(&item, &at, list.data + list.n, NULL) == 0);
+        if (i == data[1] % 12)
+            cv_buf_add(&fields, data + 2, size - 2);
+        else
+            cv_buf_add(&fields, start, (size_t)(at - start));
+    }
+    cv_buf_add(&out, "\x02", 1);
+    cv_rlp_put_list(&out, &fields);
+    check_transaction((const uint8_t *)out.data, out.len);
+    cv_buf_free(&fields);
+    cv_buf_free(&out);
+    free(raw);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (size && data[0] == '*') {
+        changed_field(data + 1, size - 1);
+        return 0;
+    }
     if (size && data[0] == '+') {
         changed_transaction(data + 1, size - 1);
         return 0;
