@@ -93,12 +93,13 @@ static int check_groups(const checker *c)
                             "shapley compares models on public test rows that "
                             "every silo can count for itself; found neither "
                             "data.test nor simulate.test");
-    if (job->training.participation < 1 ||
+    if (job->training.participation < 1 || job->training.tolerance > 0 ||
         strcmp(job->training.strategy, "fedavg") != 0)
         return cv_job_wrong(c, "chain.rewards.method",
-                            "shapley needs training.strategy fedavg and "
-                            "training.participation 1, for it adds up the "
-                            "groups' mean updates");
+                            "shapley needs training.strategy fedavg, "
+                            "training.participation 1 and training.tolerance "
+                            "0, for in the last round it adds up the groups' "
+                            "mean updates");
     return 0;
 }
 

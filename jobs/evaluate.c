@@ -44,6 +44,11 @@ void cv_evaluate_silo_all(cv_run *run, const cv_hosted *h, double *sums)
     block_sums_all(run, run->fed.silo, &h->test, sums);
 }
 
+void cv_evaluate_public_all(cv_run *run, double *sums)
+{
+    block_sums_all(run, run->fed.world, &run->public_test, sums);
+}
+
 void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS])
 {
     int k = cv_model_n_sums(run->model);
@@ -52,7 +57,7 @@ void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS])
     for (int j = 0; j < CV_MAX_METRICS; j++)
         metrics[j] = NAN;
     if (run->public_test.n_rows > 0) {
-        block_sums_all(run, run->fed.world, &run->public_test, total);
+        cv_evaluate_public_all(run, total);
     } else if (run->n_test_rows > 0) {
         double *mine = CV_NEW((size_t)run->fed.n_hosted * (size_t)k, double);
         for (int s = 0; s < run->fed.n_hosted; s++)

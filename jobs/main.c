@@ -81,6 +81,19 @@ static const command commands[] = {
      "  --rpc URL, --rpc-file FILE   nodes, as for verify\n"
      "  --json                for programs (deploy)\n\n"
      "Each verb looks at the chain first and may be repeated.\n"},
+    {"rewards", cv_cmd_rewards, "what each silo is paid; claims it",
+     "covey rewards RUN [--silo NAME] [--rpc URL] [--json]\n"
+     "       covey rewards RUN --claim [--silo NAME] --key FILE [options]\n"
+     "       covey rewards RUN --fund | --refund --key FILE [options]\n"
+     "       covey rewards RUN --object silo.yaml --key FILE [options]\n\n"
+     "Shows the amounts that a quorum of the silos has signed; --json also the\n"
+     "Merkle proofs; with --rpc what was claimed.\n\n"
+     "  --claim    pay out, to the payees, whoever's key pays for it\n"
+     "  --fund     the sponsor puts in what its pool lacks (the run must be on\n"
+     "             the chain: settle first, fund, settle again)\n"
+     "  --refund   the sponsor takes back what is left, after the deadline\n"
+     "  --object   a silo objects: nothing is paid until the silos sign again\n"
+     "  --key, --password-file, --rpc, --rpc-file   as for chain\n"},
     {"predict", cv_cmd_predict, "apply a saved model to data",
      "covey predict RUN/run.h5 DATA [-o out.csv]\n\n"
      "DATA is HDF5, CSV or IDX with the model's features by name. Writes one\n"

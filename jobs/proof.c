@@ -120,10 +120,12 @@ void cv_ledger_digest(uint8_t out[32], const cv_segment *s, size_t n)
 void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
                      const uint8_t ledger[32],
                      const uint8_t plan[CV_PLAN_BYTES],
-                     const cv_chain_span *span)
+                     const cv_chain_span *span, const int64_t *coalition,
+                     int n_coalitions)
 {
     uint8_t first[8];
-    cv_part part[6] = {
+    uint8_t(*count)[8] = cv_calloc((size_t)n_coalitions, sizeof *count);
+    cv_part part[7] = {
         {server, 32 * CV_MAX_STATE}, {ledger, 32}, {plan, CV_PLAN_BYTES}};
     size_t n = 3;
     if (span) {
@@ -132,7 +134,12 @@ void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
         part[n++] = (cv_part){first, 8};
         part[n++] = (cv_part){span->first_before, 32};
     }
+    for (int k = 0; k < n_coalitions; k++)
+        cv_put_le64(count[k], (uint64_t)coalition[k]);
+    if (n_coalitions)
+        part[n++] = (cv_part){count, 8 * (size_t)n_coalitions};
     cv_tagged_hash(out, "covey state v1", part, n);
+    free(count);
 }
 
 void cv_record_signing(uint8_t out[32], const uint8_t run_id[32], int64_t round,

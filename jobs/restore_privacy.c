@@ -6,9 +6,26 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "jobs/budget.h"
+#include "jobs/round_groups.h"
 #include "jobs/saved.h"
 #include "jobs/saved_privacy.h"
 #include "mpi/reduce.h"
+
+/* Test counts of the groups' models, from the last round of a run whose rewards
+ * go by them. */
+static int restore_coalitions(cv_h5_reader *r, cv_run *run, cv_err *err)
+{
+    cv_secure *sec = run->secure;
+    CV_FREE(sec->coalition);
+    sec->n_coalitions = 0;
+    if (!cv_h5_has(r, "/proofs/coalitions"))
+        return 0;
+    int n = 1 << cv_groups_of_job(run->job);
+    sec->coalition = CV_NEW(n, int64_t);
+    sec->n_coalitions = n;
+    return cv_h5_get(r, "/proofs/coalitions", CV_H5_I64, sec->coalition,
+                     (size_t)n, err);
+}
 
 /* The ledger, and what the noise and the chain of records go on from. */
 int cv_restore_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
@@ -40,6 +57,8 @@ int cv_restore_privacy(cv_h5_reader *r, cv_run *run, cv_err *err)
         b->bits = p.bits;
         run->secure->wide = p.wide;
     }
+    if (!rc)
+        rc = restore_coalitions(r, run, err);
     run->secure->attempt = p.attempt;
     if (run->job->privacy.enabled)
         run->secure->left_out = run->fed.n_silos - p.honest;
@@ -71,6 +90,15 @@ void cv_restore_share_privacy_all(cv_run *run)
     cv_bcast_bytes_all(world, &b->bits, sizeof b->bits, 0);
     cv_bcast_bytes_all(world, &run->secure->wide, sizeof run->secure->wide, 0);
     cv_bcast_bytes_all(world, run->secure->head, 32, 0);
+    int n_values = run->secure->n_coalitions;
+    cv_bcast_bytes_all(world, &n_values, sizeof n_values, 0);
+    if (run->fed.rank != 0) {
+        free(run->secure->coalition);
+        run->secure->coalition = CV_NEW(n_values, int64_t);
+        run->secure->n_coalitions = n_values;
+    }
+    cv_bcast_bytes_all(world, run->secure->coalition,
+                       (size_t)n_values * sizeof(int64_t), 0);
     cv_bcast_bytes_all(world, &run->secure->attempt,
                        sizeof run->secure->attempt, 0);
 }

@@ -74,11 +74,15 @@ static int gather_counts(cv_run *run, cv_rewards *r, const int64_t *mine,
 static int count_all(cv_run *run, cv_rewards *r, cv_err *err)
 {
     cv_reward_method m = run->job->chain.rewards.method;
-    int64_t *mine = CV_NEW(run->fed.n_hosted, int64_t);
     int rc = 0;
     if (m == CV_REWARD_SHAPLEY) {
         const cv_secure *sec = run->secure;
-        r->n_values = 1 << run->job->chain.rewards.groups;
+        if (!sec->n_coalitions) /* the same on all ranks */
+            return cv_err_set(err, CV_ERR_SILOS, NULL, 0,
+                              "the run ended before its last round, in which "
+                              "contributions are measured: there are no "
+                              "rewards");
+        r->n_values = sec->n_coalitions;
         r->value = CV_NEW(r->n_values, int64_t);
         memcpy(r->value, sec->coalition,
                (size_t)r->n_values * sizeof *r->value);
@@ -87,6 +91,7 @@ static int count_all(cv_run *run, cv_rewards *r, cv_err *err)
     } else if (!cv_rewards_declares(m)) {
         count_public(run, r);
     }
+    int64_t *mine = CV_NEW(run->fed.n_hosted, int64_t);
     for (int s = 0; s < run->fed.n_hosted && m == CV_REWARD_VALIDATION; s++)
         mine[s] = right_rows_all(run, &run->hosted[s]);
     for (int s = 0; s < run->fed.n_hosted && m == CV_REWARD_DATA_SIZE; s++)

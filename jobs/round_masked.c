@@ -10,7 +10,9 @@
 #include "core/secret.h"
 #include "jobs/budget.h"
 #include "jobs/masked.h"
+#include "jobs/rewards.h"
 #include "jobs/round.h"
+#include "jobs/round_groups.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/clip.h"
@@ -24,6 +26,8 @@ enum { N_WEIGHT, N_SCALED_WEIGHT, N_LOSS, N_ROWS, N_NUMBERS };
 typedef struct {
     cv_run *run;
     cv_attempt at;
+    int groups;      /* blocks of a vector: 1 but in round_groups.h's round */
+    size_t block;    /* words of one */
     size_t d;        /* words of a silo's vector */
     size_t noisy;    /* of these get noise: the first ones */
     int bit;         /* 1: the last of them is the adaptive clip's bit */
@@ -56,6 +60,14 @@ static void *part_of(const cv_run *run, void *y, size_t at)
                              : (void *)((uint32_t *)y + at);
 }
 
+/* Where a hosted silo's block begins. */
+static size_t block_of(const masked *m, int s)
+{
+    const cv_fed *fed = &m->run->fed;
+    return m->block * (size_t)cv_rewards_group(m->run->hosted[s].index,
+                                               fed->n_silos, m->groups);
+}
+
 static void move_state(const cv_run *run, cv_hosted *h)
 {
     for (size_t i = 0; i < run->n; i++)
@@ -70,6 +82,8 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
     int k, n_payload = run->strategy->n_payload;
     double norm = 0.0;
     float *part[CV_MAX_PAYLOAD];
+    if (m->groups > 1) /* zeros for the other groups */
+        memset(m->y[s], 0, m->d * (run->secure->wide ? 8 : 4));
     for (k = 0; k < n_payload; k++)
         part[k] = run->payload[k];
     /* FedNova's a may be below 1: what is clipped is what is sent. */
@@ -82,7 +96,7 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
     if (run->strategy->n_silo) /* the control moves by what is sent */
         move_state(run, &run->hosted[s]);
     for (k = 0; k < n_payload; k++) {
-        void *out = part_of(run, m->y[s], (size_t)k * run->n);
+        void *out = part_of(run, m->y[s], block_of(m, s) + (size_t)k * run->n);
         if (run->secure->wide)
             cv_f61_encode(out, part[k], NULL, run->n, factor,
                           b->update_exponent);
@@ -143,11 +157,16 @@ static void put_numbers(masked *m)
     if (!cv_fed_is_leader(&run->fed))
         return;
     for (int s = 0; s < run->fed.n_hosted; s++)
-        for (int k = 0;
-             k < N_NUMBERS && cv_attempt_has(&m->at, run->hosted[s].index); k++)
-            (void)cv_masked_put_number(run, &m->at, s,
-                                       m->noisy + (size_t)k * CV_LIMBS,
-                                       m->number[s * N_NUMBERS + k]);
+        for (int k = 0; k < m->groups * N_NUMBERS &&
+                        cv_attempt_has(&m->at, run->hosted[s].index);
+             k++) {
+            size_t block = m->block * (size_t)(k / N_NUMBERS);
+            int number = k % N_NUMBERS;
+            (void)cv_masked_put_number(
+                run, &m->at, s, block + m->noisy + (size_t)number * CV_LIMBS,
+                block == block_of(m, s) ? m->number[s * N_NUMBERS + number]
+                                        : 0.0);
+        }
 }
 
 /* ---- training ------------------------------------------------------------------
@@ -228,6 +247,8 @@ static int begin_plain(masked *m, const uint8_t *drawn, cv_err *err)
         cv_attempt_begin_all(run, &m->at, run->round + 1, run->status, 0, err);
     if (rc == CV_ERR_SILOS)
         return cv_round_too_few(run, m->at.n, err);
+    if (!rc) /* members are the same everywhere */
+        rc = cv_groups_check(run, &m->at, m->groups, err);
     if (rc)
         return rc;
     put_numbers(m);
@@ -284,9 +305,29 @@ static void decode_numbers(masked *m)
         m->total[N_LOSS] = NAN;
         return;
     }
-    for (int k = 0; k < N_NUMBERS; k++)
-        m->total[k] = cv_masked_get_number(run, run->secure->sum,
-                                           m->noisy + (size_t)k * CV_LIMBS);
+    for (int g = 0; g < m->groups; g++)
+        for (int k = 0; k < N_NUMBERS; k++)
+            m->total[k] += cv_masked_get_number(
+                run, run->secure->sum,
+                (size_t)g * m->block + m->noisy + (size_t)k * CV_LIMBS);
+}
+
+/* What each group adds, and then the round's own sum. */
+static void value_groups_all(masked *m)
+{
+    cv_run *run = m->run;
+    double *weight = CV_NEW(m->groups, double);
+    void *sum = run->secure->sum;
+    if (m->groups == 1)
+        goto out;
+    for (int g = 0; g < m->groups && cv_fed_is_leader(&run->fed); g++)
+        weight[g] = cv_masked_get_number(
+            run, sum, (size_t)g * m->block + m->noisy + N_WEIGHT * CV_LIMBS);
+    cv_groups_value_all(run, m->groups, sum, m->block, weight);
+    if (cv_fed_is_leader(&run->fed))
+        cv_groups_fold(run, m->groups, sum, m->block, m->noisy);
+out:
+    free(weight);
 }
 
 /* SCAFFOLD's second mean runs over all silos of the job: those that sit out add
@@ -356,10 +397,12 @@ static int finish(masked *m, const double t[3], cv_err *err)
 {
     cv_run *run = m->run;
     double update = 0.0, seconds[CV_N_PHASES] = {0}, loss;
-    if (cv_fed_is_leader(&run->fed)) {
+    int leader = cv_fed_is_leader(&run->fed);
+    if (leader)
         decode_numbers(m);
+    value_groups_all(m);
+    if (leader)
         decode_sum(m);
-    }
     keep_states(m);
     int rc = adapt_clip_all(m, err);
     if (!rc)
@@ -391,7 +434,9 @@ int cv_round_masked_all(cv_run *run, cv_err *err)
                 .vector = CV_NEW(32 * (size_t)hosted, uint8_t),
                 .number = CV_NEW((size_t)hosted * N_NUMBERS, double)};
     m.noisy = n + (size_t)m.bit;
-    m.d = m.noisy + (is_private ? 0 : (size_t)N_NUMBERS * CV_LIMBS);
+    m.groups = cv_groups_of_round(run);
+    m.block = m.noisy + (is_private ? 0 : (size_t)N_NUMBERS * CV_LIMBS);
+    m.d = m.block * (size_t)m.groups;
     uint8_t *drawn = CV_NEW(run->fed.n_silos, uint8_t);
     int32_t *before = CV_NEW(run->fed.n_silos, int32_t);
     memcpy(before, run->status, (size_t)run->fed.n_silos * sizeof *before);

@@ -45,6 +45,10 @@ int cv_rpc_options_open(const cv_rpc_options *o, const cv_network *net,
     const char *own[] = {net->url};
     cv_rpc_config config = {
         .urls = (const char *const *)o->url, .n_urls = o->n, .stop = stop};
+    if (!net || net->chain_id == 0)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "the run is of a network that this program does not "
+                          "know");
     if (o->n == 0 && !net->url)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "expected a node of %s: --rpc URL, or --rpc-file "

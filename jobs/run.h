@@ -160,6 +160,10 @@ int cv_round_all(cv_run *run, cv_err *err);
 /** Metrics of the global model on all test rows; collective. */
 void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS]);
 
+/** Metric sums over the public test rows, added to sums[CV_MAX_METRICS];
+ *  collective. */
+void cv_evaluate_public_all(cv_run *run, double *sums);
+
 /** Add the metric sums of one hosted silo's test rows; collective on fed.silo.
  */
 void cv_evaluate_silo_all(cv_run *run, const cv_hosted *h, double *sums);

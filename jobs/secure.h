@@ -54,7 +54,8 @@ struct cv_secure {
     /* what state is made of */
     uint8_t data[32]; /* digest of the schema's text */
     uint8_t server[CV_MAX_STATE][32], ledger[32], plan[CV_PLAN_BYTES];
-    int64_t *coalition; /* (2^groups) test counts of groups' models, for rewards
+    int n_coalitions;
+    int64_t *coalition; /* (n_coalitions) test counts of groups' models, for rewards
                          * by shapley; NULL until they are known */
     cv_rewards rewards; /* at the root: of a run that is done */
     struct cv_attest *attest; /* towards the chain; NULL without one */

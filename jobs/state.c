@@ -329,6 +329,13 @@ static int save_privacy(cv_h5_writer *w, const cv_run *run, cv_err *err)
     int rc = cv_saved_privacy_save(w, &p, run->job, err);
     if (!rc && sec->masks)
         rc = cv_proofs_save(w, &sec->proofs, sec->attest != NULL, err);
+    int64_t dims[1] = {sec->n_coalitions};
+    if (!rc && sec->n_coalitions)
+        rc = cv_h5_put(w, "/proofs/coalitions", CV_H5_I64, 1, dims,
+                       sec->coalition, NULL,
+                       "public test rows that the model of a coalition of "
+                       "groups gets right; bit g of the index: group g is in",
+                       err);
     if (!rc && sec->masks)
         rc = save_signers(w, run, err);
     return rc ? rc : cv_rewards_save(w, &sec->rewards, run->job, err);

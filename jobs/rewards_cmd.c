@@ -1,0 +1,539 @@
+/* `covey rewards`: what each silo is paid; funding, objecting, claiming. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "chain/abi.h"
+#include "chain/binding.h"
+#include "chain/merkle.h"
+#include "chain/send_one.h"
+#include "chain/views.h"
+#include "core/bytes.h"
+#include "core/mem.h"
+#include "io/silo.h"
+#include "jobs/chain_terms.h"
+#include "jobs/commands.h"
+#include "jobs/funded_key.h"
+#include "jobs/json.h"
+#include "jobs/rpc_options.h"
+#include "jobs/run_outbox.h"
+#include "jobs/site_ledger.h"
+#include "jobs/stop.h"
+
+typedef struct {
+    const char *key, *password_file, *only, *object;
+    int fund, claim, refund, json;
+    cv_rpc_options urls;
+} options;
+
+/* The rewards of a run, as its outbox has them. */
+typedef struct {
+    const options *o;
+    cv_outbox_run run;
+    cv_outbox_epoch e;
+    cv_job *job; /* NULL without run.h5 */
+    int decimals;
+    int *silo;       /* (leaves) whose leaf */
+    uint8_t *leaves; /* (leaves, 32) */
+    cv_rpc *rpc;     /* NULL: no node is asked */
+    cv_sender sender;
+} paying;
+
+/* ---- what was signed ------------------------------------------------------------- */
+
+static int check_signatures(const paying *p, cv_err *err)
+{
+    uint8_t digest[32];
+    uint32_t good = 0,
+             quorum = cv_federation_quorum(p->run.n, p->run.collusion);
+    cv_epoch_digest(digest, &p->run.federation, &p->e.epoch);
+    for (uint32_t i = 0; i < p->run.n; i++) {
+        cv_address who;
+        cv_err ignored;
+        good += cv_sig_recover_address(&p->e.sigs[i], &who, digest, &ignored) ==
+                    0 &&
+                memcmp(who.b, p->run.silos[i].attester.b, sizeof who.b) == 0;
+    }
+    return good >= quorum
+               ? 0
+               : cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "%u of %u attesters have signed these rewards, "
+                            "%u are needed",
+                            good, p->run.n, quorum);
+}
+
+/* Leaves from payees and amounts; their root must be the one that was signed. */
+static int make_leaves(paying *p, cv_err *err)
+{
+    const cv_epoch *e = &p->e.epoch;
+    uint8_t root[32];
+    p->leaves = CV_NEW(32 * (size_t)e->leaves, uint8_t);
+    p->silo = CV_NEW(e->leaves, int);
+    for (uint32_t i = 0; i < e->leaves; i++) {
+        cv_reward_leaf(p->leaves + 32 * (size_t)i, &p->run.federation,
+                       e->run_id, e->epoch, i, &p->e.payee[i], &p->e.amount[i]);
+        p->silo[i] = -1;
+    }
+    cv_merkle_root(root, p->leaves, e->leaves);
+    if (memcmp(root, e->root, 32) != 0)
+        return cv_err_set(
+            err, CV_ERR_VERIFY, NULL, 0,
+            "the outbox's payees and amounts do not have the root "
+            "that was signed");
+    return check_signatures(p, err);
+}
+
+/* Names of the payees' silos. Two silos may have one payee, so leaves, which are
+ * in the order of the silos, are matched from the first on. */
+static int name_leaves(paying *p, cv_err *err)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p->run.n && at < p->e.epoch.leaves; i++) {
+        cv_address payee;
+        int rc =
+            p->job ? cv_chain_payee(p->job, (int)i, &p->run.silos[i].identity,
+                                    &payee, err)
+                   : cv_pubkey_address(&payee, &p->run.silos[i].identity, err);
+        if (rc)
+            return rc;
+        if (memcmp(payee.b, p->e.payee[at].b, sizeof payee.b) == 0)
+            p->silo[at++] = (int)i;
+    }
+    return 0;
+}
+
+static int load(paying *p, const char *dir, cv_err *err)
+{
+    cv_outbox *box = NULL;
+    int found = 0;
+    int rc = cv_run_outbox_open(dir, &box, &p->job, err);
+    if (!rc)
+        rc = cv_outbox_load_run(box, &p->run, &found, err);
+    if (!rc && found)
+        rc = cv_outbox_load_epoch(box, &p->e, &found, 1, err);
+    cv_outbox_close(&box);
+    if (!rc && !found)
+        rc = cv_err_set(err, CV_ERR_INPUT, dir, 0,
+                        "it has no rewards: they are signed when a run with "
+                        "chain.rewards is done");
+    p->decimals = p->job ? p->job->chain.rewards.decimals : 18;
+    if (!rc)
+        rc = make_leaves(p, err);
+    return rc ? rc : name_leaves(p, err);
+}
+
+/* ---- showing ------------------------------------------------------------------------ */
+
+static const char *name_of(const paying *p, uint32_t leaf)
+{
+    return p->silo[leaf] < 0 ? "-" : p->run.silos[p->silo[leaf]].name;
+}
+
+static int selected(const paying *p, uint32_t leaf)
+{
+    return !p->o->only || strcmp(p->o->only, name_of(p, leaf)) == 0;
+}
+
+/* -1 where no node was asked. */
+static int claimed(const paying *p, uint32_t leaf, cv_err *err, int *rc)
+{
+    int is = -1;
+    if (p->rpc && !*rc)
+        *rc = cv_view_claimed(p->rpc, &is, &p->run.federation, p->run.run_id,
+                              p->e.epoch.epoch, leaf, err);
+    return is;
+}
+
+static void print_text(const paying *p, uint32_t i, int is_claimed)
+{
+    char who[CV_ADDRESS_TEXT], money[CV_UNITS_TEXT];
+    cv_address_text(who, &p->e.payee[i]);
+    cv_u256_units(money, &p->e.amount[i], p->decimals);
+    printf("%-24s %s %28s%s\n", name_of(p, i), who, money,
+           is_claimed < 0 ? ""
+           : is_claimed   ? "  claimed"
+                          : "  not claimed");
+}
+
+static void print_json(const paying *p, cv_buf *b, uint32_t i, int is_claimed)
+{
+    uint8_t proof[CV_MERKLE_DEPTH * 32];
+    size_t count = 0;
+    char who[CV_ADDRESS_TEXT], money[CV_UNITS_TEXT], hex[67] = "0x";
+    cv_address_text(who, &p->e.payee[i]);
+    cv_u256_units(money, &p->e.amount[i], p->decimals);
+    cv_merkle_proof(p->leaves, p->e.epoch.leaves, i, proof, &count);
+    cv_json_open(b, NULL, '{');
+    cv_json_string(b, "silo", name_of(p, i));
+    cv_json_i64(b, "index", i);
+    cv_json_string(b, "payee", who);
+    cv_json_string(b, "amount", money);
+    cv_u256_units(money, &p->e.amount[i], 0);
+    cv_json_string(b, "units", money);
+    if (is_claimed >= 0)
+        cv_json_string(b, "claimed", is_claimed ? "yes" : "no");
+    cv_json_open(b, "proof", '[');
+    for (size_t k = 0; k < count; k++) {
+        cv_hex(hex + 2, proof + 32 * k, 32);
+        cv_json_string(b, NULL, hex);
+    }
+    cv_json_close(b, ']');
+    cv_json_close(b, '}');
+}
+
+static int show(const paying *p, cv_err *err)
+{
+    char total[CV_UNITS_TEXT], root[67] = "0x";
+    int rc = 0;
+    cv_buf b = {0};
+    cv_u256_units(total, &p->e.epoch.total, p->decimals);
+    cv_hex(root + 2, p->e.epoch.root, 32);
+    if (p->o->json) {
+        cv_json_open(&b, NULL, '{');
+        cv_json_i64(&b, "epoch", (int64_t)p->e.epoch.epoch);
+        cv_json_i64(&b, "version", p->e.epoch.version);
+        cv_json_string(&b, "total", total);
+        cv_json_string(&b, "root", root);
+        cv_json_open(&b, "leaves", '[');
+    } else {
+        printf("epoch %llu, version %u, after round %llu: %s tokens\n"
+               "root %s\n\n",
+               (unsigned long long)p->e.epoch.epoch, p->e.epoch.version,
+               (unsigned long long)p->e.round, total, root);
+    }
+    for (uint32_t i = 0; i < p->e.epoch.leaves && !rc; i++) {
+        int is = claimed(p, i, err, &rc);
+        if (!selected(p, i) || rc)
+            continue;
+        if (p->o->json)
+            print_json(p, &b, i, is);
+        else
+            print_text(p, i, is);
+    }
+    if (p->o->json) {
+        cv_json_close(&b, ']');
+        cv_json_close(&b, '}');
+        if (!rc)
+            puts(cv_buf_text(&b));
+    }
+    cv_buf_free(&b);
+    return rc;
+}
+
+/* ---- acting ---------------------------------------------------------------------------- */
+
+static int send(const paying *p, const cv_address *to, cv_abi_writer *call,
+                const char *what, cv_err *err)
+{
+    cv_receipt receipt;
+    cv_buf data = {0};
+    cv_abi_end(call, &data);
+    int rc =
+        cv_send_one(&p->sender, to, data.data, data.len, what, &receipt, err);
+    if (!rc)
+        fprintf(stderr, "%s: done (%llu gas)\n", what,
+                (unsigned long long)receipt.gas_used);
+    cv_receipt_free(&receipt);
+    cv_buf_free(&data);
+    return rc;
+}
+
+/* What the sponsor's pool lacks of this epoch's total. */
+static int fund(const paying *p, cv_err *err)
+{
+    const cv_epoch *e = &p->e.epoch;
+    cv_address mine, rewards;
+    cv_view_pool pool;
+    cv_view_epoch posted;
+    cv_u256 allowance, lacks;
+    cv_abi_writer w;
+    int decimals = 0;
+    cv_federation_rewards(&rewards, &p->run.federation);
+    cv_seckey_address(p->sender.key, &mine);
+    if (memcmp(mine.b, e->sponsor.b, sizeof mine.b) != 0)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "the job's sponsor is another than this key; its "
+                          "pool is filled by itself alone");
+    int rc = cv_view_decimals(p->rpc, &decimals, &e->token, err);
+    if (!rc && decimals != p->decimals)
+        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                        "the token has %d decimals, the job says %d "
+                        "(chain.rewards.decimals)",
+                        decimals, p->decimals);
+    if (!rc)
+        rc = cv_view_epoch_of(p->rpc, &posted, &p->run.federation, e->run_id,
+                              e->epoch, err);
+    if (!rc)
+        rc = cv_view_pool_of(p->rpc, &pool, &p->run.federation, e->run_id,
+                             &e->token, &e->sponsor, err);
+    if (rc)
+        return rc;
+    if (posted.version > 0 || cv_u256_sub(&lacks, &e->total, &pool.free) ||
+        cv_u256_is_zero(&lacks)) {
+        fprintf(stderr, "the pool has what it needs\n");
+        return 0;
+    }
+    rc = cv_view_allowance(p->rpc, &allowance, &e->token, &mine, &rewards, err);
+    if (!rc && cv_u256_cmp(&allowance, &lacks) < 0) {
+        cv_abi_begin(&w, "approve(address,uint256)");
+        cv_abi_put_address(&w, &rewards);
+        cv_abi_put_u256(&w, &lacks);
+        rc = send(p, &e->token, &w, "approving", err);
+    }
+    if (rc)
+        return rc;
+    cv_abi_begin(&w, "fund(bytes32,address,uint256)");
+    cv_abi_put_bytes32(&w, e->run_id);
+    cv_abi_put_address(&w, &e->token);
+    cv_abi_put_u256(&w, &lacks);
+    return send(p, &rewards, &w, "funding", err);
+}
+
+static int refund(const paying *p, cv_err *err)
+{
+    cv_address rewards;
+    cv_abi_writer w;
+    cv_federation_rewards(&rewards, &p->run.federation);
+    cv_abi_begin(&w, "refund(bytes32,address)");
+    cv_abi_put_bytes32(&w, p->run.run_id);
+    cv_abi_put_address(&w, &p->e.epoch.token);
+    return send(p, &rewards, &w, "refunding", err);
+}
+
+/* Is what the contract was posted these rewards, and may they be claimed? */
+static int check_claimable(const paying *p, cv_err *err)
+{
+    const cv_epoch *e = &p->e.epoch;
+    cv_view_epoch v;
+    cv_block now;
+    int found = 0;
+    int rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
+                              e->epoch, err);
+    if (!rc)
+        rc = cv_node_block(p->rpc, &now, &found, CV_BLOCK_LATEST, err);
+    if (rc)
+        return rc;
+    if (v.version == 0)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "the rewards are not posted yet: fund them (--fund) "
+                          "and run `covey settle`");
+    if (memcmp(v.root, e->root, 32) != 0)
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "the contract has other rewards (version %u) than "
+                          "this folder (version %u)",
+                          v.version, e->version);
+    if (v.void_)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "the time to claim is over: the sponsor has taken "
+                          "back what was left");
+    if (v.frozen)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "an objection has frozen these rewards; the silos "
+                          "sign again with chain.rewards.version %u",
+                          v.version + 1);
+    if (found && now.time < v.claimable_from)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "silos may object for another %llu s; claim after "
+                          "that",
+                          (unsigned long long)(v.claimable_from - now.time));
+    return 0;
+}
+
+static int claim_one(const paying *p, uint32_t i, cv_err *err)
+{
+    uint8_t proof[CV_MERKLE_DEPTH * 32];
+    size_t count = 0;
+    cv_address rewards;
+    cv_abi_writer w;
+    cv_federation_rewards(&rewards, &p->run.federation);
+    cv_merkle_proof(p->leaves, p->e.epoch.leaves, i, proof, &count);
+    cv_abi_begin(&w, "claim(bytes32,uint64,uint256,address,uint256,bytes32[])");
+    cv_abi_put_bytes32(&w, p->run.run_id);
+    cv_abi_put_u64(&w, p->e.epoch.epoch);
+    cv_abi_put_u64(&w, i);
+    cv_abi_put_address(&w, &p->e.payee[i]);
+    cv_abi_put_u256(&w, &p->e.amount[i]);
+    cv_abi_put_bytes32s(&w, proof, count);
+    char *what = cv_asprintf("claiming for %s", name_of(p, i));
+    int rc = send(p, &rewards, &w, what, err);
+    free(what);
+    return rc;
+}
+
+static int claim(const paying *p, cv_err *err)
+{
+    int rc = check_claimable(p, err), any = 0;
+    for (uint32_t i = 0; i < p->e.epoch.leaves && !rc; i++) {
+        int is;
+        if (!selected(p, i))
+            continue;
+        any = 1;
+        is = claimed(p, i, err, &rc);
+        if (!rc && !is)
+            rc = claim_one(p, i, err);
+    }
+    if (!rc && !any)
+        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                        "there is no reward for silo '%s'", p->o->only);
+    return rc;
+}
+
+/* A silo's objection, by the key that only its site can make. */
+static int object(const paying *p, cv_err *err)
+{
+    const cv_epoch *e = &p->e.epoch;
+    cv_silo *site = NULL;
+    cv_seckey *identity = NULL, *attester = NULL;
+    cv_address rewards;
+    cv_view_epoch v;
+    uint8_t context[8 + CV_ADDRESS_BYTES], digest[32], bytes[65];
+    int rc = cv_silo_load(p->o->object, &site, err);
+    if (!rc)
+        rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
+                              e->epoch, err);
+    if (!rc && v.version == 0)
+        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                        "no rewards are posted, so there is nothing to object "
+                        "to");
+    if (!rc)
+        rc = cv_site_unlock(site, &identity, err);
+    if (!rc) {
+        cv_sig sig;
+        cv_abi_writer w;
+        cv_chain_attester_context(&p->run.federation, context);
+        cv_seckey_derive_attestation(identity, &attester, context,
+                                     sizeof context);
+        cv_objection_digest(digest, &p->run.federation, e->run_id, e->epoch,
+                            v.version);
+        cv_seckey_sign(attester, &sig, digest);
+        cv_sig_to_contract(bytes, &sig);
+        cv_federation_rewards(&rewards, &p->run.federation);
+        cv_abi_begin(&w, "object(bytes32,uint64,uint32,bytes)");
+        cv_abi_put_bytes32(&w, e->run_id);
+        cv_abi_put_u64(&w, e->epoch);
+        cv_abi_put_u64(&w, v.version);
+        cv_abi_put_bytes(&w, bytes, sizeof bytes);
+        rc = send(p, &rewards, &w, "objecting", err);
+    }
+    cv_seckey_destroy(&identity);
+    cv_seckey_destroy(&attester);
+    cv_silo_destroy(&site);
+    return rc;
+}
+
+/* ---- the command -------------------------------------------------------------------------- */
+
+static int parse(int argc, char **argv, options *o, cv_err *err)
+{
+    static const struct option longs[] = {
+        {"key", required_argument, NULL, 'k'},
+        {"password-file", required_argument, NULL, 'p'},
+        {"rpc", required_argument, NULL, 'r'},
+        {"rpc-file", required_argument, NULL, 'f'},
+        {"silo", required_argument, NULL, 's'},
+        {"object", required_argument, NULL, 'o'},
+        {"fund", no_argument, NULL, 'F'},
+        {"claim", no_argument, NULL, 'C'},
+        {"refund", no_argument, NULL, 'R'},
+        {"json", no_argument, NULL, 'j'},
+        {NULL, 0, NULL, 0}};
+    int c, rc = cv_refuse_spoken_secret(argc, argv, err);
+    while (!rc && (c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+        switch (c) {
+        case 'k':
+            o->key = optarg;
+            break;
+        case 'p':
+            o->password_file = optarg;
+            break;
+        case 'r':
+            rc = cv_rpc_options_add(&o->urls, optarg, err);
+            break;
+        case 'f':
+            rc = cv_rpc_options_read(&o->urls, optarg, err);
+            break;
+        case 's':
+            o->only = optarg;
+            break;
+        case 'o':
+            o->object = optarg;
+            break;
+        case 'F':
+            o->fund = 1;
+            break;
+        case 'C':
+            o->claim = 1;
+            break;
+        case 'R':
+            o->refund = 1;
+            break;
+        case 'j':
+            o->json = 1;
+            break;
+        default:
+            return cv_bad_option("rewards", c, argv, longs, err);
+        }
+    }
+    if (!rc && (optind + 1 != argc ||
+                o->fund + o->claim + o->refund + (o->object != NULL) > 1))
+        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                        "usage: covey rewards RUN [--fund | --claim | --object "
+                        "silo.yaml | --refund] [--silo NAME] [--key FILE] "
+                        "[--rpc URL]");
+    return rc;
+}
+
+static int act(paying *p, cv_err *err)
+{
+    const options *o = p->o;
+    cv_seckey *key = NULL;
+    int has_code = 0;
+    int acts = o->fund || o->claim || o->refund || o->object;
+    if (!acts && !o->urls.n)
+        return show(p, err);
+    const cv_network *net = cv_network_find(p->run.network);
+    int rc = cv_rpc_options_open(&o->urls, net, cv_stop_flag(), &p->rpc, err);
+    if (!rc)
+        rc = cv_node_check_chain(p->rpc, net->chain_id, err);
+    if (!rc)
+        rc = cv_node_has_code(p->rpc, &has_code, &p->run.federation.contract,
+                              err);
+    if (!rc && !has_code)
+        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                        "there is no contract at the job's chain.federation");
+    if (!rc)
+        rc = cv_view_check_rewards(p->rpc, &p->run.federation, err);
+    if (!rc && acts)
+        rc = cv_funded_key_open(o->key, o->password_file, &key, err);
+    p->sender = (cv_sender){p->rpc, net, key, cv_stop_flag()};
+    if (!rc)
+        rc = o->fund     ? fund(p, err)
+             : o->claim  ? claim(p, err)
+             : o->refund ? refund(p, err)
+             : o->object ? object(p, err)
+                         : show(p, err);
+    cv_seckey_destroy(&key);
+    return rc;
+}
+
+int cv_cmd_rewards(int argc, char **argv, cv_err *err)
+{
+    options o = {0};
+    paying p = {.o = &o};
+    cv_stop_on_signals();
+    int rc = parse(argc, argv, &o, err);
+    if (!rc)
+        rc = load(&p, argv[optind], err);
+    if (!rc)
+        rc = act(&p, err);
+    cv_rpc_destroy(&p.rpc);
+    cv_rpc_options_free(&o.urls);
+    cv_outbox_epoch_free(&p.e);
+    cv_outbox_run_free(&p.run);
+    cv_job_destroy(&p.job);
+    free(p.leaves);
+    free(p.silo);
+    return rc;
+}
