@@ -45,11 +45,13 @@ typedef struct {
     size_t n_logs;
 } cv_receipt;
 
-/** The node's chain id must be this one. CV_ERR_INPUT names both if not. */
+/** The node's chain id must be this one. CV_ERR_INPUT names both if not. From
+ *  now on answers of other URLs count only if they are on this chain, too. */
 int cv_node_check_chain(cv_rpc *rpc, uint64_t chain_id, cv_err *err);
 
-/** A chain without such a block yet (no safe, no finalized) gives number 0 and
- *  found = 0. */
+/** A chain without such a block yet (no safe, no finalized), or a node that
+ *  makes no pending one, gives number 0 and found = 0. A pending block may have
+ *  no hash yet: zeros. */
 int cv_node_block(cv_rpc *rpc, cv_block *out, int *found, cv_block_tag tag,
                   cv_err *err);
 /** Hash of the canonical block of this number. */
@@ -76,8 +78,9 @@ int cv_node_has_code(cv_rpc *rpc, int *out, const cv_address *where,
                      cv_err *err);
 /** What the node thinks a tip should be; not supported: 0. */
 int cv_node_tip(cv_rpc *rpc, cv_u256 *out, cv_err *err);
-/** Send; CV_FAULT_KNOWN is success. hash is that of raw and must be what the
- *  node answers. */
+/** Send; CV_FAULT_KNOWN is success, and so is "nonce too low" if the node has
+ *  this very transaction (an earlier try arrived, and its answer was lost).
+ *  hash must be that of raw, and what the node answers. */
 int cv_node_send(cv_rpc *rpc, const void *raw, size_t n, const uint8_t hash[32],
                  cv_fault *fault, cv_err *err);
 /** Has the node this transaction, mined or waiting? */

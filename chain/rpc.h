@@ -37,6 +37,7 @@ typedef enum {
     CV_FAULT_GAS,         /* intrinsic gas, gas limit, out of gas */
     CV_FAULT_REVERT,      /* the contract said no; data holds its error */
     CV_FAULT_METHOD,      /* method not found or not supported */
+    CV_FAULT_NO_BLOCK,    /* no such block, or not yet */
     CV_FAULT_OTHER
 } cv_fault;
 
@@ -49,10 +50,10 @@ typedef struct {
     const char *const *urls; /* (n_urls), tried in turn */
     size_t n_urls;
     double connect_seconds, call_seconds; /* 0: 5, 20 */
-    int tries;                            /* over all URLs; 0: 6 */
-    double pause_seconds;                 /* first pause; 0: 0.25, doubled */
-    double longest_pause;                 /* 0: 8 */
-    size_t max_reply;                     /* bytes; 0: 8 MiB */
+    int tries;            /* over all URLs; 0: 6, or once each */
+    double pause_seconds; /* first pause; 0: 0.25, doubled */
+    double longest_pause; /* 0: 8 */
+    size_t max_reply;     /* bytes; 0: 8 MiB */
     const int *stop; /* set by a signal handler: give up soon; may be NULL */
 } cv_rpc_config;
 
@@ -62,6 +63,11 @@ typedef struct cv_rpc cv_rpc;
 int cv_rpc_create(const cv_rpc_config *config, cv_rpc **out, cv_err *err);
 void cv_rpc_destroy(cv_rpc **rpc);
 
+/** From now on an answer counts only from a URL whose node says that it is on
+ *  this chain: each is asked once, before its first answer is taken.  (Several
+ *  URLs are one more way to end up on a wrong chain.) */
+void cv_rpc_expect_chain(cv_rpc *rpc, uint64_t chain_id);
+
 /** One call.
  *  In:       params   a JSON array, taken over whatever happens
  *  Out:      result   new reference; NULL on error
@@ -69,14 +75,25 @@ void cv_rpc_destroy(cv_rpc **rpc);
  *            data     on CV_FAULT_REVERT the contract's error bytes, appended
  *                     (may be NULL)
  *  Returns:  0; CV_ERR_ENV with method, host and the node's own words (cut and
- *            made printable)
+ *            made printable), or that config.stop was set
  */
 int cv_rpc_call(cv_rpc *rpc, const char *method, struct json_t *params,
                 struct json_t **result, cv_fault *fault, cv_buf *data,
                 cv_err *err);
 
 /** Take a reply apart: the part that meets hostile bytes, for the fuzzer.
- *  Returns 0 with *result; else fault. */
+ *
+ *  Strict JSON-RPC 2.0: one object with this id and either a result or an
+ *  error; no key twice, no number that does not fit, no more nesting and no
+ *  more parts than any answer has.  An error without an id (the node, or what
+ *  is in front of it, did not read the call) is believed if it says "busy".
+ *
+ *  Out:      result   new reference; NULL on error
+ *            fault    CV_FAULT_NONE on success
+ *            data     as in cv_rpc_call
+ *            message  (message_size > 0) printable ASCII, what is wrong
+ *  Returns:  0, or -1 with fault and message
+ */
 int cv_rpc_parse(const char *text, size_t n, int64_t id, struct json_t **result,
                  cv_fault *fault, cv_buf *data, char *message,
                  size_t message_size);

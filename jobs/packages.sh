@@ -27,10 +27,12 @@ for set in "$@"; do
             wanted=$(echo $wanted | tr ' ' '\n' | grep -v openmpi | tr '\n' ' ')
         fi ;;
     data) wanted="$wanted $data" ;;
-    tests) wanted="$wanted $tests" ;;
+    tests)
+        wanted="$wanted $tests"
+        # One that is not Debian's does as well, and bars Debian's.
+        command -v npm >/dev/null || wanted="$wanted npm" ;;
     bench)
         wanted="$wanted $bench"
-        # One that is not Debian's does as well, and bars Debian's.
         command -v npm >/dev/null || wanted="$wanted npm" ;;
     *) echo "packages.sh: unknown set '$set'" >&2; exit 2 ;;
     esac
