@@ -205,6 +205,21 @@ static int lock_folder(const char *folder, int *fd, cv_err *err)
     return rc;
 }
 
+static int connect(cv_settler *s, cv_err *err)
+{
+    cv_rpc_config c = *s->c->rpc;
+    if (!c.n_urls && !s->net->url)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "network %s has no address of its own: name a node "
+                          "with --rpc URL",
+                          s->net->name);
+    if (!c.n_urls) {
+        c.urls = &s->net->url;
+        c.n_urls = 1;
+    }
+    return cv_rpc_create(&c, &s->rpc, err);
+}
+
 static void clear(cv_settler *s)
 {
     cv_settle_forget_tx(s);
@@ -238,7 +253,7 @@ int cv_settle(const char *folder, const cv_settle_config *config,
     if (!rc)
         snprintf(report->network, sizeof report->network, "%s", s.net->name);
     if (!rc)
-        rc = cv_rpc_create(config->rpc, &s.rpc, &local);
+        rc = connect(&s, &local);
     if (!rc)
         rc = cv_settle_load_tx(&s, &local);
     if (!rc)

@@ -25,7 +25,8 @@
 #include "chain/outbox.h"
 
 typedef struct {
-    const cv_rpc_config *rpc; /* its `stop` also ends settle: CV_REQUEUE */
+    const cv_rpc_config *rpc; /* its `stop` also ends settle: CV_REQUEUE;
+                               * no URL: the network's own */
     const cv_seckey *key;     /* pays; NULL: nothing may be sent */
     uint64_t batch;           /* rounds a transaction at most; 0: 50 */
     cv_outbox_state until;    /* MINED (least), SAFE or FINAL */

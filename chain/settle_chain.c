@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "chain/settle_parts.h"
+#include "core/fs.h"
 
 int cv_settle_check_node(cv_settler *s, cv_err *err)
 {

@@ -1,5 +1,6 @@
 /* Rewards: an epoch is bound to the head that the run has when it is posted, so
  * its turn is between its last round and the next one. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,7 +208,8 @@ static void leave(cv_settler *s, const cv_epoch *p, const char *why)
     s->skip_epoch = p->epoch;
     s->skip_version = p->version;
     snprintf(s->report->note, sizeof s->report->note,
-             "epoch %llu is not posted: %s", (unsigned long long)p->epoch, why);
+             "epoch %llu is not posted: %.340s", (unsigned long long)p->epoch,
+             why);
     cv_settle_say(s, "%s", s->report->note);
 }
 

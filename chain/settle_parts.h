@@ -56,11 +56,13 @@ typedef struct {
     /* settle_track.c: transactions that are not final yet, oldest first */
     cv_outbox_tx *tx;
     size_t n_tx;
-    uint64_t nonce;     /* next of the sender, by mined transactions */
-    int outstanding;    /* transactions of ours without a receipt */
-    int lost_passes;    /* how often a nonce was seen used by another */
-    int reverts;        /* in a row */
-    uint64_t extra_gas; /* per cent more, after one ran out */
+    uint64_t nonce;        /* next of the sender, by mined transactions */
+    int outstanding;       /* without a receipt */
+    int outstanding_below; /* one has the account's next nonce */
+    uint64_t rival;        /* id of one that was sent and is out of date */
+    int lost_passes;       /* how often a nonce was seen used by another */
+    int reverts;           /* in a row */
+    uint64_t extra_gas;    /* per cent more, after one ran out */
 
     /* settle_send.c */
     int others;     /* how often somebody else was faster */

@@ -14,6 +14,7 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err);
 int cv_cmd_predict(int argc, char **argv, cv_err *err);
 int cv_cmd_convert(int argc, char **argv, cv_err *err);
 int cv_cmd_keys(int argc, char **argv, cv_err *err);
+int cv_cmd_settle(int argc, char **argv, cv_err *err);
 int cv_cmd_privacy(int argc, char **argv, cv_err *err);
 
 /** What getopt_long did not like: c is what it returned, '?' or (with an option
@@ -21,5 +22,9 @@ int cv_cmd_privacy(int argc, char **argv, cv_err *err);
  *  longs. Returns CV_ERR_INPUT. */
 int cv_bad_option(const char *command, int c, char *const *argv,
                   const struct option *longs, cv_err *err);
+
+/** A pass phrase on the command line is seen by others; an option that looks
+ *  like one is refused without repeating it. CV_ERR_INPUT. */
+int cv_refuse_spoken_passphrase(int argc, char *const *argv, cv_err *err);
 
 #endif

@@ -207,22 +207,6 @@ static const struct {
     int (*run)(const options *o, int n_args, char **args, cv_err *err);
 } verbs[] = {{"new", keys_new}, {"show", keys_show}, {"list", keys_list}};
 
-/* `--password hunter2` would pass for an abbreviation of --password-file, and
- * the complaint about the missing file would repeat the pass phrase. */
-static int refuse_spoken_passphrase(int argc, char **argv, cv_err *err)
-{
-    static const char name[] = "--password-file";
-    for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], "--p", 3) == 0 &&
-            (strncmp(argv[i], name, sizeof name - 1) != 0 ||
-             !strchr("=", argv[i][sizeof name - 1])))
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "a pass phrase is never given on the command "
-                              "line, where others can read it; leave it out "
-                              "to be asked, or write --password-file FILE");
-    return 0;
-}
-
 int cv_cmd_keys(int argc, char **argv, cv_err *err)
 {
     static const struct option longs[] = {
@@ -231,7 +215,7 @@ int cv_cmd_keys(int argc, char **argv, cv_err *err)
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
     options o = {0};
-    int c, rc = refuse_spoken_passphrase(argc, argv, err);
+    int c, rc = cv_refuse_spoken_passphrase(argc, argv, err);
     if (rc)
         return rc;
     while ((c = getopt_long(argc, argv, ":o:", longs, NULL)) != -1) {
