@@ -24,7 +24,8 @@ typedef struct {
 } cv_rlp_item;
 
 /** The next item of [*at, end); moves *at behind it.
- *  Returns 0; CV_ERR_VERIFY for bytes that are not canonical RLP. */
+ *  Returns 0; CV_ERR_VERIFY for bytes that are not canonical RLP, or none (*at
+ *  and out unchanged). */
 int cv_rlp_next(cv_rlp_item *out, const uint8_t **at, const uint8_t *end,
                 cv_err *err);
 /** An item as an integer: no leading zeros, no list, at most 32 (8) bytes. */

@@ -29,8 +29,9 @@ void cv_tx_unsigned(cv_buf *out, const cv_tx *tx);
 
 /** Sign; the raw bytes are appended, hash is theirs.  The sender is recovered
  *  from the result and must be the key's own.
- *  Returns 0; CV_ERR_INPUT if gas is 0 or above CV_TX_MAX_GAS, or tip is above
- *  max_fee. */
+ *  Returns 0; CV_ERR_INPUT if gas is 0 or above CV_TX_MAX_GAS, tip is above
+ *  max_fee, chain_id is 0 (valid on many chains) or nonce is 2^64 - 1 (EIP-2681).
+ */
 int cv_tx_sign(const cv_tx *tx, const cv_seckey *key, cv_buf *raw,
                uint8_t hash[32], cv_err *err);
 

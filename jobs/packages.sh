@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages that are named and missing; nothing else.
-#   sh jobs/packages.sh build|data|tests|bench ...
+#   sh jobs/packages.sh build|data|tests|bench|fuzz ...
 # Works without a network when everything is there.
 set -eu
 
@@ -11,6 +11,7 @@ libsqlite3-dev"
 data="dataset-fashion-mnist"
 tests="libcmocka-dev libmpich-dev mpich libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
 python3-sklearn jq"
+fuzz="clang"
 bench="python3 python3-numpy python3-h5py python3-torch python3-mpi4py"
 
 have() {
@@ -31,6 +32,7 @@ for set in "$@"; do
         wanted="$wanted $tests"
         # One that is not Debian's does as well, and bars Debian's.
         command -v npm >/dev/null || wanted="$wanted npm" ;;
+    fuzz) command -v clang >/dev/null || wanted="$wanted $fuzz" ;;
     bench)
         wanted="$wanted $bench"
         command -v npm >/dev/null || wanted="$wanted npm" ;;

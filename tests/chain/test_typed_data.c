@@ -193,7 +193,7 @@ static void only_27_and_28_end_a_signature(void **state)
             assert_int_equal(sig.b[64], v - 27);
             continue;
         }
-        char found[16];
+        char found[24];
         snprintf(found, sizeof found, "found %d", v);
         assert_int_equal(rc, CV_ERR_VERIFY);
         assert_non_null(strstr(err.text, found));

@@ -1,18 +1,7 @@
 /* libFuzzer target: a checkpoint from anybody.
  *
- * Build and run from the repository root:
- *
- *   clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. $(pkg-config --cflags hdf5-serial) \
- *       -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION \
- *       -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       tests/fuzz/fuzz_checkpoint.c io/checkpoint_*.c core/[!lp]*.c \
- *       $(pkg-config --libs hdf5-serial) -lcrypto -lm -o /tmp/fuzz_checkpoint
- *   mkdir -p /tmp/fuzz_checkpoint.corpus
- *   /tmp/fuzz_checkpoint -max_len=40000 -max_total_time=60 \
- *       /tmp/fuzz_checkpoint.corpus
- *
- * The define switches off the checksums of headers. The first run puts a sample
- * into an empty corpus by itself (below).
+ * The macro that comes with -fsanitize=fuzzer switches off the checksums of
+ * headers. The first run puts a sample into an empty corpus by itself (below).
  */
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-/* clang -fsanitize=fuzzer,address,undefined: CSV text as a data file. */
+/* libFuzzer target: CSV text as a data file. */
 #include <stdlib.h>
 #include <string.h>
 

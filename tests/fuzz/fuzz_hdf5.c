@@ -1,5 +1,5 @@
-/* clang -fsanitize=fuzzer,address,undefined: HDF5 data files. The macro that
- * comes with -fsanitize=fuzzer switches the header checksums off. */
+/* libFuzzer target: HDF5 data files. The macro that comes with -fsanitize=fuzzer
+ * switches the header checksums off. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* clang -fsanitize=fuzzer,address,undefined: IDX files, plain or gzip. The
- * first byte says where the labels begin, in units of 8 bytes (0: none). */
+/* libFuzzer target: IDX files, plain or gzip. The first byte says where the
+ * labels begin, in units of 8 bytes (0: none). */
 #include <stdlib.h>
 #include <string.h>
 

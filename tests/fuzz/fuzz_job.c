@@ -1,15 +1,5 @@
 /* libFuzzer target: job.yaml from anybody.
  *
- * Build and run from the repository root:
- *
- *   clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. \
- *       -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       tests/fuzz/fuzz_job.c io/job*.c io/keys*.c io/yaml*.c io/template.c \
- *       io/names.c io/number.c \
- *       core/[!lp]*.c -lyaml -lcrypto -lm -o /tmp/fuzz_job
- *   mkdir -p /tmp/fuzz_job.corpus
- *   /tmp/fuzz_job -max_len=4096 -max_total_time=60 /tmp/fuzz_job.corpus
- *
  * The template of `covey init` is mixed in when the input begins with '+', so
  * that an empty corpus gets past the required keys.
  */

@@ -1,15 +1,5 @@
 /* libFuzzer target: a silo's journal from anybody.
  *
- * Build and run from the repository root:
- *
- *   clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. \
- *       -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       tests/fuzz/fuzz_journal.c io/journal*.c core/[!p]*.c \
- *       core/progress.c -lcrypto -lm -o /tmp/fuzz_journal
- *   mkdir -p /tmp/fuzz_journal.corpus
- *   /tmp/fuzz_journal -max_len=8192 -max_total_time=60 \
- *       /tmp/fuzz_journal.corpus
- *
  * An input that begins with '+' gets the first line and the checks of its whole
  * lines from here, one with '-' is a list of (place, byte) that changes a
  * journal of ours: so that an empty corpus gets past both.

@@ -1,16 +1,5 @@
 /* libFuzzer target: a key file from anybody.
  *
- * Build and run from the repository root:
- *
- *   clang -g -O1 -std=gnu17 -D_GNU_SOURCE -I. \
- *       -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       tests/fuzz/fuzz_keystore.c chain/[!p]*.c chain/pubkey.c \
- *       core/[!lp]*.c -lsecp256k1 -lnettle -ljansson -lcrypto -lm \
- *       -o /tmp/fuzz_keystore
- *   mkdir -p /tmp/fuzz_keystore.corpus
- *   /tmp/fuzz_keystore -max_len=4096 -max_total_time=60 \
- *       /tmp/fuzz_keystore.corpus
- *
  * The published files are mixed in when the input begins with '+': the rest is
  * then a list of (place, byte) that changes one of them, so that an empty
  * corpus gets past the required members and opens files.

@@ -1,5 +1,5 @@
-/* clang -fsanitize=fuzzer,address,undefined: the schema text of another rank.
- * What is accepted must come back the same, and merge with itself. */
+/* libFuzzer target: the schema text of another rank. What is accepted must come
+ * back the same, and merge with itself. */
 #include <stdlib.h>
 #include <string.h>
 
