@@ -127,25 +127,34 @@ int cv_outbox_tx_next(cv_outbox *o, cv_outbox_tx *tx, int *found,
     return rc;
 }
 
-int cv_outbox_mark_run(cv_outbox *o, cv_outbox_state s, cv_err *err)
+int cv_outbox_version(cv_outbox *o, int64_t *version, cv_err *err)
 {
-    int rc = cv_odb_begin(o, 1, err);
-    return rc ? rc
-              : cv_odb_end(
-                    o,
-                    cv_odb_run(o, err, "UPDATE run SET state = ?", "i", (int)s),
-                    err);
+    sqlite3_stmt *st;
+    int row = 0;
+    int rc = cv_odb_query(o, &st, err, "PRAGMA data_version", "");
+    if (!rc)
+        rc = cv_odb_step(o, st, &row, err);
+    *version = !rc && row ? sqlite3_column_int64(st, 0) : 0;
+    sqlite3_finalize(st);
+    return rc;
 }
 
-int cv_outbox_mark_rounds(cv_outbox *o, uint64_t first, uint64_t last,
-                          cv_outbox_state s, cv_err *err)
+int cv_outbox_mark_levels(cv_outbox *o, cv_outbox_state opening,
+                          const uint64_t level[4], uint64_t settled,
+                          cv_err *err)
 {
     int rc = cv_odb_begin(o, 1, err);
     if (rc)
         return rc;
-    rc = cv_odb_run(o, err,
-                    "UPDATE record SET state = ? WHERE round BETWEEN ? AND ?",
-                    "iuu", (int)s, first, last);
+    rc = cv_odb_run(o, err, "UPDATE run SET state = ?1 WHERE state != ?1", "i",
+                    (int)opening);
+    if (!rc)
+        rc = cv_odb_run(
+            o, err,
+            "UPDATE record SET state = CASE WHEN round <= ?1 THEN 4 WHEN round "
+            "<= ?2 THEN 3 WHEN round <= ?3 THEN 2 WHEN round <= ?4 THEN 1 ELSE "
+            "0 END WHERE round > ?5",
+            "uuuuu", level[0], level[1], level[2], level[3], settled);
     return cv_odb_end(o, rc, err);
 }
 
@@ -224,22 +233,21 @@ int cv_outbox_next_epoch(cv_outbox *o, uint64_t *epoch, cv_outbox_state *state,
 }
 
 int cv_outbox_attested(cv_outbox *o, uint64_t *last, uint64_t from,
-                       uint64_t upto, cv_err *err)
+                       uint64_t low, uint64_t high, int up, cv_err *err)
 {
-    static const char *const sql[] = {
-        "SELECT last FROM attested WHERE last <= ? AND last >= ? AND first >= "
-        "? ORDER BY last DESC LIMIT 1",
-        "SELECT last FROM attested WHERE last > ? AND last >= ? AND first >= ? "
-        "ORDER BY last LIMIT 1"};
-    int found = 0, rc = 0;
+    sqlite3_stmt *st;
+    int found = 0;
     *last = 0;
-    for (int i = 0; i < 2 && !found && !rc; i++) {
-        sqlite3_stmt *st;
-        rc = cv_odb_query(o, &st, err, sql[i], "uuu", upto, from, from);
-        if (!rc)
-            rc = numbers(o, st, last, NULL, &found, err);
-        sqlite3_finalize(st);
-    }
+    int rc = cv_odb_query(
+        o, &st, err,
+        up ? "SELECT last FROM attested WHERE first >= ? AND last BETWEEN ? "
+             "AND ? ORDER BY last LIMIT 1"
+           : "SELECT last FROM attested WHERE first >= ? AND last BETWEEN ? "
+             "AND ? ORDER BY last DESC LIMIT 1",
+        "uuu", from, low, high);
+    if (!rc)
+        rc = numbers(o, st, last, NULL, &found, err);
+    sqlite3_finalize(st);
     return rc;
 }
 

@@ -60,24 +60,29 @@ int cv_outbox_tx_update(cv_outbox *o, const cv_outbox_tx *tx, cv_err *err);
 int cv_outbox_tx_next(cv_outbox *o, cv_outbox_tx *tx, int *found,
                       uint64_t after, int all, cv_err *err);
 
-/** States of what is settled: the run's opening, rounds first..last, an epoch
- *  in one version. */
-int cv_outbox_mark_run(cv_outbox *o, cv_outbox_state s, cv_err *err);
-int cv_outbox_mark_rounds(cv_outbox *o, uint64_t first, uint64_t last,
-                          cv_outbox_state s, cv_err *err);
+/** The state of an epoch in one version. */
 int cv_outbox_mark_epoch(cv_outbox *o, uint64_t epoch, uint32_t version,
                          cv_outbox_state s, cv_err *err);
 int cv_outbox_run_state(cv_outbox *o, cv_outbox_state *s, cv_err *err);
 
-/** Where a batch of rounds from `from` on may end: the newest attested
- *  checkpoint that begins there or later and ends at or before `upto`, else the
- *  first that ends after it; last 0 if there is none. */
+/** An attested checkpoint that begins at `from` or later and ends in
+ *  [low, high]: the newest, or with up the oldest; last 0 if there is none. */
 int cv_outbox_attested(cv_outbox *o, uint64_t *last, uint64_t from,
-                       uint64_t upto, cv_err *err);
+                       uint64_t low, uint64_t high, int up, cv_err *err);
 /** Records of rounds first..last, appended (32 bytes each); CV_ERR_VERIFY if
  *  one is missing. */
 int cv_outbox_records(cv_outbox *o, cv_buf *out, uint64_t first, uint64_t last,
                       cv_err *err);
+
+/** A number that changes when another process has written. */
+int cv_outbox_version(cv_outbox *o, int64_t *version, cv_err *err);
+
+/** States of the opening and of all rounds in one step: rounds up to level[0]
+ *  are final, up to level[1] safe, [2] mined, [3] sent, the others queued.
+ *  Rounds up to `settled` are final already and are left alone. */
+int cv_outbox_mark_levels(cv_outbox *o, cv_outbox_state opening,
+                          const uint64_t level[4], uint64_t settled,
+                          cv_err *err);
 
 /** The lowest round whose state is below s, 0 if there is none. */
 int cv_outbox_first_below(cv_outbox *o, uint64_t *round, cv_outbox_state s,

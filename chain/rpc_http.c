@@ -40,8 +40,14 @@ int cv_http_check(const char *url, char **shown, int *local)
     CURLU *u = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL;
     int rc = -1;
+    /* curl forgives a slash too few or too many, and would take a path, which
+     * may hold a token, for the host. */
+    size_t colon = strncasecmp(url, "https", 5) == 0 ? 5 : 4;
     *shown = NULL;
     CV_CHECK(u);
+    if (strnlen(url, colon) < colon || strncmp(url + colon, "://", 3) != 0 ||
+        url[colon + 3] == '/')
+        goto out;
     if (curl_url_set(u, CURLUPART_URL, url, 0) ||
         curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) ||
         curl_url_get(u, CURLUPART_HOST, &host, 0) || !host[0] ||

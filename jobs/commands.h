@@ -17,6 +17,7 @@ int cv_cmd_keys(int argc, char **argv, cv_err *err);
 int cv_cmd_chain(int argc, char **argv, cv_err *err);
 int cv_cmd_rewards(int argc, char **argv, cv_err *err);
 int cv_cmd_verify(int argc, char **argv, cv_err *err);
+int cv_cmd_settle(int argc, char **argv, cv_err *err);
 int cv_cmd_privacy(int argc, char **argv, cv_err *err);
 
 /** What getopt_long did not like: c is what it returned, '?' or (with an option
@@ -24,5 +25,9 @@ int cv_cmd_privacy(int argc, char **argv, cv_err *err);
  *  longs. Returns CV_ERR_INPUT. */
 int cv_bad_option(const char *command, int c, char *const *argv,
                   const struct option *longs, cv_err *err);
+
+/** A pass phrase on the command line is seen by others; an option that looks
+ *  like one is refused without repeating it. CV_ERR_INPUT. */
+int cv_refuse_spoken_passphrase(int argc, char *const *argv, cv_err *err);
 
 #endif

@@ -202,7 +202,8 @@ static void lost_rounds(void **state)
     e.round = 9;
     e.epoch.epoch = 2;
     OK(cv_outbox_put_epoch(o, &e, err));
-    OK(cv_outbox_mark_rounds(o, 1, 9, CV_OUTBOX_MINED, err));
+    static const uint64_t mined[4] = {0, 0, 9, 9};
+    OK(cv_outbox_mark_levels(o, CV_OUTBOX_MINED, mined, 0, err));
 
     /* The same again: nothing changes, not even their state. */
     put(o, 2, 4, 6, 1);
@@ -273,6 +274,67 @@ static void other_cuts(void **state)
     assert_memory_equal(got.sigs, whole, sizeof whole);
     cv_outbox_rounds_free(&got);
     cv_outbox_rounds_free(&r);
+    cv_outbox_close(&o);
+    cv_outbox_run_free(&run);
+}
+
+static void levels(void **state)
+{
+    (void)state;
+    cv_outbox *o = open_new();
+    cv_outbox_run run = a_run(2, 1);
+    cv_outbox_state s;
+    uint64_t count[CV_OUTBOX_FINAL + 1], round;
+    OK(cv_outbox_put_run(o, &run, err));
+    put(o, 2, 1, 15, 1);
+    OK(cv_outbox_mark_levels(o, CV_OUTBOX_SAFE, (uint64_t[4]){1, 3, 6, 10}, 0,
+                             err));
+    OK(cv_outbox_count(o, count, err));
+    for (int i = 0; i <= CV_OUTBOX_FINAL; i++)
+        assert_int_equal(count[i], 5 - i);
+    OK(cv_outbox_run_state(o, &s, err));
+    assert_int_equal(s, CV_OUTBOX_SAFE);
+    OK(cv_outbox_first_below(o, &round, CV_OUTBOX_MINED, err));
+    assert_int_equal(round, 7);
+    /* Back after a reorganisation; what is final stays. */
+    OK(cv_outbox_mark_levels(o, CV_OUTBOX_SENT, (uint64_t[4]){0, 0, 2, 2}, 1,
+                             err));
+    OK(cv_outbox_count(o, count, err));
+    assert_int_equal(count[CV_OUTBOX_FINAL], 1);
+    assert_int_equal(count[CV_OUTBOX_MINED], 1);
+    assert_int_equal(count[CV_OUTBOX_QUEUED], 13);
+    cv_outbox_close(&o);
+    cv_outbox_run_free(&run);
+}
+
+/* Where batches may end. */
+static void attested(void **state)
+{
+    (void)state;
+    cv_outbox *o = open_new();
+    cv_outbox_run run = a_run(2, 1);
+    uint64_t last;
+    cv_buf records = {0};
+    OK(cv_outbox_put_run(o, &run, err));
+    put(o, 2, 1, 4, 1);
+    put(o, 2, 5, 8, 1);
+    put(o, 2, 9, 30, 1);
+    static const uint64_t table[][5] = {
+        /* from, low, high, up, last */
+        {1, 1, 3, 0, 0},   {1, 1, 4, 0, 4},  {1, 1, 7, 0, 4},
+        {1, 1, 29, 0, 8},  {1, 4, 99, 1, 4}, {1, 5, 99, 1, 8},
+        {1, 5, 99, 0, 30}, {3, 3, 9, 0, 8},  {3, 3, 99, 1, 8},
+        {9, 9, 99, 1, 30}, {10, 1, 99, 0, 0}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        OK(cv_outbox_attested(o, &last, table[i][0], table[i][1], table[i][2],
+                              (int)table[i][3], err));
+        assert_int_equal(last, table[i][4]);
+    }
+    OK(cv_outbox_records(o, &records, 4, 9, err));
+    assert_int_equal(records.len, 6 * 32);
+    FAILS(CV_ERR_VERIFY, "round 31 is missing",
+          cv_outbox_records(o, &records, 30, 31, err));
+    cv_buf_free(&records);
     cv_outbox_close(&o);
     cv_outbox_run_free(&run);
 }
@@ -678,9 +740,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(comes_back),    T(another_run), T(lost_rounds),  T(other_cuts),
-        T(begins_later),  T(epochs),      T(transactions), T(hostile),
-        T(not_an_outbox), T(damaged),     T(two_writers),  T(killed),
+        T(comes_back),   T(another_run), T(lost_rounds),   T(other_cuts),
+        T(begins_later), T(levels),      T(attested),      T(epochs),
+        T(transactions), T(hostile),     T(not_an_outbox), T(damaged),
+        T(two_writers),  T(killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ contract Handler is RewardsFixture {
 
     function doFund(uint8 who, uint96 amount) external {
         uint256 i = who % 2;
-        uint256 n = 1 + uint256(amount) % 1e20;
+        uint256 n = 1e19 + uint256(amount) % 1e20;
         VM.prank(sponsors[i]);
         rewards.fund(RUN, address(token), n);
         funded[i] += n;
