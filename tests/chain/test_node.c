@@ -310,6 +310,14 @@ static void receipts_that_cannot_be(void **state)
         assert_int_equal(read_a_receipt(v, &err), CV_ERR_VERIFY);
         json_decref(v);
     }
+    /* A whole receipt of another transaction, without logs that tell. */
+    json_t *v = json_of(receipt_answer);
+    cv_err err = {0};
+    json_object_set_new(v, "logs", json_array());
+    assert_int_equal(read_a_receipt(v, &err), 0);
+    json_object_set_new(v, "transactionHash", json_string("0x" BLOCK_HASH));
+    assert_int_equal(read_a_receipt(v, &err), CV_ERR_VERIFY);
+    json_decref(v);
 }
 
 static void logs_that_cannot_be(void **state)

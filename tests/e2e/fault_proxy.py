@@ -25,6 +25,8 @@ Modes:
     limit             a JSON-RPC rate limit without an id, status 200
     garbage           an error nobody knows, with NULs and control characters
     delay             the node's answer, after a moment
+    say:JSON          this result, whatever the node would say
+    fail:CODE:TEXT    this error, whatever the node would say
 """
 import http.server
 import json
@@ -171,6 +173,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if word[0] == "3":
                 headers.append(("Location", self.owner.upstream))
             return self.answer(int(word), PAGE, headers)
+        if word == "say":
+            return self.reply(id=call["id"], result=json.loads(argument))
+        if word == "fail":
+            code, _, text = argument.partition(":")
+            return self.reply(id=call["id"], error={"code": int(code), "message": text})
         return getattr(self, "mode_" + word)(call, body)
 
     def mode_pass(self, call, body):

@@ -1,4 +1,5 @@
 """The node client against a real node, and against everything between them."""
+import json
 import os
 import signal
 import subprocess
@@ -277,6 +278,62 @@ def another_chain_is_refused(folder):
             assert p.ok("balance", HERE) == ["5"]
 
 
+@test
+def a_node_that_lies_is_found_out(folder):
+    """Well-formed answers that cannot be, for each call."""
+    other = '"0x%s"' % ("11" * 32)
+    with evm.Anvil() as node, FaultProxy(node.url) as proxy, \
+            Probe(*FAST, proxy.url) as p:
+        who = account(p, node)
+        node.mine(3)
+        raw, tx = sign(p, node)
+        block = json.dumps(node.rpc("eth_getBlockByNumber", "0x2", False))
+        for words, says in (
+                (("chain", 31337), ["null", '"31337"', "31337", '"0x"', "{}"]),
+                (("at", 3), [block, "{}", '"0x3"', "[]"]),
+                (("block", "latest"), ["null", "{}"]),
+                (("nonce", who, "latest"), ["null", "0", '"0x00"', '"0x1%s"' % ("0" * 16)]),
+                (("balance", who), ["null", "1e3", '"1"', '"0x1%s"' % ("0" * 64)]),
+                (("code", HERE), ["null", '"0x1"', '"60"']),
+                (("tip",), ["null", "1", '"0x01"']),
+                (("l1_fee", "0x02"), ['"0x01"', '"0x%s"' % ("00" * 64)]),
+                (("knows", tx), ["{}", "true", '{"hash":%s}' % other]),
+                (("receipt", tx), ["{}", "[]", '{"transactionHash":%s}' % other])):
+            for said in says:
+                proxy.script(["say:" + said])
+                p.error("none", *words, code="-6")
+        for words, says in (
+                (("call", HERE, "0x"), ["null", "1", '"0xabc"', '"abcd"']),
+                (("estimate", who, NOBODY, "0x"), ["null", "21000", '"0x5207"', '"0x0"']),
+                (("send", raw, tx), ["null", "true", other])):
+            for said in says:
+                proxy.script(["say:" + said])
+                answer = p.ask(*words)
+                assert answer[:2] == ["error", "-6"], answer
+
+
+@test
+def what_a_node_does_not_have(folder):
+    with evm.Anvil() as node, FaultProxy(node.url) as proxy, \
+            Probe(*FAST, proxy.url) as p:
+        for text in ("safe block not found", "finalized block not found"):
+            proxy.script(["fail:-32000:" + text])
+            assert p.ok("block", "safe") == ["none"]
+        proxy.script(["fail:-39001:Unknown block"])
+        assert p.ok("block", "finalized") == ["none"]
+        proxy.script(["say:null"])
+        assert p.ok("block", "pending") == ["none"]
+        proxy.script(["fail:-32601:the method does not exist/is not available"])
+        assert p.ok("tip") == ["0"]
+        # "Used already" by another transaction is no success.
+        raw, tx = sign(p, node)
+        for text, fault in (("nonce too low", "nonce_low"),
+                            ("replacement transaction underpriced", "underpriced")):
+            proxy.script(["fail:-32000:" + text])
+            p.error(fault, "send", raw, tx)
+            assert proxy.count("eth_getTransactionByHash") == 1
+
+
 # ---- what comes between ------------------------------------------------------------
 
 # What one try comes to, and whether another one helps.
@@ -420,6 +477,7 @@ def a_signal_ends_a_call(folder):
         p.p.stdin.flush()
         while not proxy.seen:
             time.sleep(0.01)
+        time.sleep(0.5)  # until it has read the answer
         p.p.send_signal(signal.SIGUSR1)
         assert "stopped on request" in p.p.stdout.readline()
 
