@@ -2,8 +2,8 @@
 // What holds for all values, by the compiler's own checker and Debian's z3:
 //   node chain/contracts/prove.js [bmc|chc] [CONTRACT ...]
 // Without arguments the books of rewards (test/Books.sol), in some seconds.
-// The contracts themselves are too much for it: their assertions are found
-// undecided, or the time is over.  Exit 1 if something is not proved.
+// The contracts themselves are too much for it: no answer in 100 seconds.
+// Exit 1 if something is not proved.
 "use strict";
 const fs = require("fs");
 const path = require("path");
