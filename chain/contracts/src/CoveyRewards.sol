@@ -26,10 +26,9 @@ import {ICoveyFederation} from "./ICoveyFederation.sol";
 ///
 /// A pool is the money of one sponsor in one token for one run.  Deadlines:
 ///  - A pool may be refunded from the later of (last funding + claimPeriod) and
-///    (last epoch accepted on it + challengeWindow + claimPeriod), and in any
-///    case from LIMIT after the last funding.
-///  - An epoch is accepted only if challengeWindow + claimPeriod fit before
-///    that limit.  So whatever is accepted, and not objected to, can be claimed
+///    (last epoch accepted on it + challengeWindow + claimPeriod).
+///  - An epoch is accepted only if challengeWindow + claimPeriod end within
+///    LIMIT of the last funding.  So whatever is accepted, and not objected to, can be claimed
 ///    for at least claimPeriod; and attesters, however many collude, cannot
 ///    hold money longer than LIMIT.
 ///  - A refund takes all that is left of the pool and voids its epochs; until
@@ -48,6 +47,8 @@ contract CoveyRewards is EIP712, ReentrancyGuardTransient {
     );
     bytes32 public constant OBJECTION_TYPE =
         keccak256("Objection(bytes32 runId,uint64 epoch,uint32 version)");
+    /// How long a funding can be held, whoever colludes; more than the two
+    /// periods together can be.
     uint64 public constant LIMIT = 730 days;
     uint64 public constant MAX_WINDOW = 30 days;
     uint64 public constant MAX_CLAIM_PERIOD = 365 days;
@@ -422,12 +423,12 @@ contract CoveyRewards is EIP712, ReentrancyGuardTransient {
         if (a.version == 0) revert UnknownEpoch(runId, epoch);
     }
 
+    /// Never above fundedAt + LIMIT: no epoch is accepted that would move it
+    /// there, and claimPeriod alone is shorter.
     function _refundableFrom(Pool storage p) private view returns (uint64) {
         uint64 from = p.fundedAt + claimPeriod;
         uint64 other = p.acceptedAt + challengeWindow + claimPeriod;
-        uint64 limit = p.fundedAt + LIMIT;
-        if (other > from) from = other;
-        return from < limit ? from : limit;
+        return other > from ? other : from;
     }
 
     /// Is it the turn of this epoch in this version?

@@ -316,7 +316,10 @@ contract ClaimsTest is RewardsFixture {
         VM.warp(block.timestamp + WINDOW);
 
         (, bytes32[] memory proof) = tree(leavesOf(1, _a), 1);
-        bytes[4] memory calls = [
+        CoveyRewards.Epoch memory next = epochOf(2, 1, _a);
+        next.token = address(t);
+        bytes[5] memory calls = [
+            abi.encodeCall(rewards.postEpoch, (next, quorum(next))),
             abi.encodeCall(rewards.claim, (RUN, 1, 1, payee(1), 30, proof)),
             abi.encodeCall(rewards.fund, (RUN, address(t), 10)),
             abi.encodeCall(rewards.refund, (RUN, address(t))),
@@ -327,7 +330,7 @@ contract ClaimsTest is RewardsFixture {
         (, proof) = tree(leavesOf(1, _a), 0);
         bytes4 no =
             ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector;
-        for (uint256 i = 0; i < 4; ++i) {
+        for (uint256 i = 0; i < 5; ++i) {
             t.callNext(address(rewards), calls[i]);
             VM.expectRevert(abi.encodeWithSelector(no));
             rewards.claim(RUN, 1, 0, payee(0), 50, proof);
@@ -337,7 +340,7 @@ contract ClaimsTest is RewardsFixture {
         t.callNext(address(0), "");
         rewards.claim(RUN, 1, 0, payee(0), 50, proof);
         VM.warp(block.timestamp + PERIOD);
-        t.callNext(address(rewards), calls[1]);
+        t.callNext(address(rewards), calls[2]);
         VM.expectRevert(abi.encodeWithSelector(no));
         rewards.refund(RUN, address(t));
         t.callNext(address(0), "");

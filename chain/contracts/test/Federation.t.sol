@@ -250,6 +250,18 @@ contract FederationTest is Fixture {
         fed.openRun("two", JOB, silos(4), 1, s);
     }
 
+    /// Members can take an id, but only in their own name; nobody else's
+    /// signatures open anything but what they signed.
+    function testIdsAreFirstCome() public {
+        bytes memory s = signedBy(all(4), openingDigest(fed, "two", 4, 1));
+        open(fed, "two", 2, 0);
+        VM.expectPartialRevert(CoveyFederation.RunExists.selector);
+        fed.openRun("two", JOB, silos(4), 1, s);
+        (,,, uint32 n,,) = fed.run("two");
+        eq(n, 2);
+        open(fed, "three", 4, 1);
+    }
+
     function testOpeningBindsItsTerms() public {
         bytes memory s = signedBy(all(4), openingDigest(fed, "two", 4, 1));
         VM.expectPartialRevert(CoveyFederation.WrongSigner.selector);
