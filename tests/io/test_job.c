@@ -333,6 +333,24 @@ static const char private[] =
     "secure_aggregation: {}\n"
     "privacy: {epsilon: 3, sampling: 0.5}\n";
 
+#define ADDRESS_A "'0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'"
+#define ADDRESS_B "'0xfB6916095Ca1df60bB79Ce92cE3Ea74c37c5d359'"
+static const char chained[] =
+    "covey: 1\nname: chained\n"
+    "silos: [{name: a}, {name: b}, {name: c}, {name: d}, {name: e}, {name: f},"
+    " {name: g}, {name: h}, {name: i}]"
+    "\n"
+    "simulate: {source: x.h5, test: t.h5}\n"
+    "model: {kind: softmax}\n"
+    "training: {rounds: 3, weights: equal, local: {steps: 5}}\n"
+    "secure_aggregation: {}\n"
+    "chain:\n"
+    "  network: local\n"
+    "  federation: " ADDRESS_A "\n"
+    "  settle: {batch: 20, finality: safe}\n"
+    "  rewards: {method: declared, token: " ADDRESS_B ", sponsor: " ADDRESS_A
+    ", pool: '10.5', cap: 0.5}\n";
+
 /* Two values of each key, which the digest must tell apart but for those that
  * may change when a run is extended.  Every path of the table must be here, so
  * a new key needs a line. */
@@ -445,6 +463,46 @@ static const struct {
      "unit: silo, adaptive: {}", "unit: silo, adaptive: {quantile: 0.75}"},
     {"privacy.adaptive.rate", private, "sampling: 0.5",
      "unit: silo, adaptive: {}", "unit: silo, adaptive: {rate: 0.25}"},
+    {"silos[].payee", chained, "{name: a}", "{name: a}",
+     "{name: a, payee: " ADDRESS_A "}"},
+    {"silos[].share", chained, "{name: a}", "{name: a, share: 2}",
+     "{name: a, share: 3}"},
+    {"chain", chained,
+     "chain:\n  network: local\n  federation: " ADDRESS_A
+     "\n  settle: {batch: 20, finality: safe}\n  rewards: {method: declared, "
+     "token: " ADDRESS_B ", sponsor: " ADDRESS_A ", pool: '10.5', cap: 0.5}\n",
+     "", "chain: {network: none}\n"},
+    {"chain.network", chained,
+     "chain:\n  network: local\n  federation: " ADDRESS_A
+     "\n  settle: {batch: 20, finality: safe}\n  rewards: {method: declared, "
+     "token: " ADDRESS_B ", sponsor: " ADDRESS_A ", pool: '10.5', cap: 0.5}\n",
+     "chain: {network: none}\n",
+     "chain: {network: local, federation: " ADDRESS_A "}\n"},
+    {"chain.federation", chained, "federation: " ADDRESS_A,
+     "federation: " ADDRESS_A, "federation: " ADDRESS_B},
+    {"chain.settle.batch", chained, "batch: 20", "batch: 20", "batch: 21"},
+    {"chain.settle.finality", chained, "finality: safe", "finality: safe",
+     "finality: mined"},
+    {"chain.rewards", chained,
+     "  rewards: {method: declared, token: " ADDRESS_B ", sponsor: " ADDRESS_A
+     ", pool: '10.5', cap: 0.5}\n",
+     "",
+     "  rewards: {token: " ADDRESS_B ", sponsor: " ADDRESS_A
+     ", pool: '10.5'}\n"},
+    {"chain.rewards.method", chained, "method: declared", "method: equal",
+     "method: shapley"},
+    {"chain.rewards.token", chained, "token: " ADDRESS_B, "token: " ADDRESS_B,
+     "token: " ADDRESS_A},
+    {"chain.rewards.sponsor", chained, "sponsor: " ADDRESS_A,
+     "sponsor: " ADDRESS_A, "sponsor: " ADDRESS_B},
+    {"chain.rewards.pool", chained, "'10.5'", "'10.5'", "'10.50'"},
+    {"chain.rewards.decimals", chained, "'10.5'", "'10.5', decimals: 6",
+     "'10.5', decimals: 7"},
+    {"chain.rewards.cap", chained, "cap: 0.5", "cap: 0.5", "cap: 0.4"},
+    {"chain.rewards.groups", chained, "method: declared",
+     "method: shapley, groups: 3", "method: shapley"},
+    {"chain.rewards.version", chained, "cap: 0.5", "cap: 0.5, version: 1",
+     "cap: 0.5, version: 2"},
     /* These have one value so far. */
     {"covey", NULL, NULL, NULL, NULL},
     {"training.local.optimizer", NULL, NULL, NULL, NULL},
@@ -462,6 +520,8 @@ static void test_digest(void **state)
         cv_job *b =
             parse_edited(changes[i].text, changes[i].from, changes[i].b);
         int same = strcmp(changes[i].path, "training.rounds") == 0 ||
+                   strcmp(changes[i].path, "chain.rewards.version") == 0 ||
+                   strncmp(changes[i].path, "chain.settle.", 13) == 0 ||
                    strncmp(changes[i].path, "checkpoint.", 11) == 0;
         assert_int_equal(memcmp(a->digest, b->digest, 32) == 0, same);
         assert_string_not_equal(a->text, b->text);
