@@ -34,11 +34,11 @@ void cv_record_state(cv_run *run)
                             b->update_clip};
     const int whole[4] = {b->bits, b->exponent, b->update_exponent, sec->wide};
     size_t n = 0;
-    cv_params_digest(sec->model, run->w, run->n);
+    cv_params_root(sec->model, run->w, run->n);
     if (!cv_fed_is_leader(&run->fed))
         return;
     for (int k = 0; k < st->n_server; k++)
-        cv_params_digest(sec->server[k], run->server_state[k], run->n);
+        cv_params_root(sec->server[k], run->server_state[k], run->n);
     const cv_segment *spent =
         run->job->privacy.enabled ? cv_accountant_segments(b->spent, &n) : NULL;
     cv_ledger_digest(sec->ledger, spent, n);

@@ -55,6 +55,7 @@ void cv_verify_model(cv_verify *v)
     cv_err err = {0};
     cv_params_digest(digest, v->saved.w, p->n);
     cv_hex(hex, digest, 32);
+    cv_params_root(digest, v->saved.w, p->n);
     if (memcmp(digest, newest(v)->model, 32) != 0)
         cv_verify_say(v, CV_LINE_FAILS, "model",
                       "its %zu parameters are not those of the newest record",
@@ -66,8 +67,8 @@ void cv_verify_model(cv_verify *v)
                       "/model states another digest than its parameters have");
     else
         cv_verify_say(v, CV_LINE_RECOMPUTED, "model",
-                      "%zu parameters have the digest of the newest record, "
-                      "%s",
+                      "%zu parameters have the root of the newest record; "
+                      "digest %s",
                       p->n, hex);
     free(said);
 }
@@ -138,7 +139,7 @@ void cv_verify_server(cv_verify *v)
     for (int k = 0; k < st->n_server && !rc; k++) {
         char *path = cv_asprintf("/optimizer/%s", st->server_names[k]);
         rc = cv_h5_get(v->saved.file, path, CV_H5_F32, x, n, &err);
-        cv_params_digest(digest[k], x, n);
+        cv_params_root(digest[k], x, n);
         free(path);
     }
     if (rc)

@@ -5,6 +5,7 @@
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/hash.h"
+#include "privacy/commit.h"
 
 size_t cv_params_add(cv_params *p, const char *name, int64_t rows, int64_t cols)
 {
@@ -39,4 +40,12 @@ void cv_params_digest(uint8_t out[32], const float *w, size_t n)
     cv_sha256_end(h, out);
     cv_sha256_destroy(&h);
 #endif
+}
+
+void cv_params_root(uint8_t out[32], const float *w, size_t n)
+{
+    cv_commit *tree = cv_commit_create();
+    cv_commit_add(tree, w, n * sizeof *w);
+    cv_commit_root(tree, out);
+    cv_commit_destroy(&tree);
 }
