@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian packages that are named and missing; nothing else.
-#   sh jobs/packages.sh build|data|tests|bench|fuzz ...
+#   sh jobs/packages.sh build|data|node|tests|bench|fuzz ...
 # Works without a network when everything is there.
 set -eu
 
@@ -28,14 +28,11 @@ for set in "$@"; do
             wanted=$(echo $wanted | tr ' ' '\n' | grep -v openmpi | tr '\n' ' ')
         fi ;;
     data) wanted="$wanted $data" ;;
-    tests)
-        wanted="$wanted $tests"
-        # One that is not Debian's does as well, and bars Debian's.
+    node) # One that is not Debian's does as well, and bars Debian's.
         command -v npm >/dev/null || wanted="$wanted npm" ;;
+    tests) wanted="$wanted $tests" ;;
     fuzz) command -v clang >/dev/null || wanted="$wanted $fuzz" ;;
-    bench)
-        wanted="$wanted $bench"
-        command -v npm >/dev/null || wanted="$wanted npm" ;;
+    bench) wanted="$wanted $bench" ;;
     *) echo "packages.sh: unknown set '$set'" >&2; exit 2 ;;
     esac
 done

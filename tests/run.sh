@@ -19,7 +19,7 @@ export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1
 export UBSAN_OPTIONS=print_stacktrace=1
 
 echo "== packages"
-sh jobs/packages.sh build data tests
+sh jobs/packages.sh build data tests node fuzz
 
 build() { # folder, cmake options
     dir=$1

@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE=1
     set -- train round launch mnist memory checkpoint saving quickstart silos \
         noise transform dpsgd private journal accountant
 
-sh jobs/packages.sh build data tests bench
+sh jobs/packages.sh build data tests node bench
 echo "== build $build"
 mkdir -p "$build/bench"
 log=$build/bench/build.log

@@ -22,7 +22,7 @@ there() {
 
 if ! there; then
     command -v npm >/dev/null || {
-        echo "tools.sh: npm is missing; sh jobs/packages.sh tests" >&2
+        echo "tools.sh: npm is missing; sh jobs/packages.sh node" >&2
         exit 3
     }
     log=$(mktemp)
