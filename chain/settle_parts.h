@@ -65,8 +65,8 @@ typedef struct {
     uint64_t extra_gas;    /* per cent more, after one ran out */
 
     /* settle_send.c */
-    int others;     /* how often somebody else was faster */
-    uint64_t batch; /* rounds a transaction */
+    double overtaken_at; /* since when somebody else is faster; 0 */
+    uint64_t batch;      /* rounds a transaction */
     cv_err blocked; /* why the next rounds cannot be sent; code 0: they can */
 
     /* settle_epoch.c */

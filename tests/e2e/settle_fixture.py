@@ -1,13 +1,10 @@
 """A federation on a real node, and run folders with an outbox for it."""
 import json
 import os
-import signal
 import subprocess
 import time
 
-import evm
-from fault_proxy import FaultProxy
-from harness import COVEY, LIMIT, ROOT, environment, finish, start
+from harness import COVEY, LIMIT, ROOT, finish, start
 
 BUILD = os.path.dirname(COVEY)
 MAKE = os.path.join(BUILD, "tests", "chain", "make_outbox")
@@ -49,17 +46,19 @@ class Federation:
         tx = {"from": self.owner, "data": data, "gas": hex(15000000)}
         if to:
             tx["to"] = to
-        receipt = self.node.receipt(self.node.rpc("eth_sendTransaction", tx))
+        sent = self.node.rpc("eth_sendTransaction", tx)
+        wait_for(lambda: self.node.receipt(sent), "a receipt")
+        receipt = self.node.receipt(sent)
         assert receipt["status"] == "0x1", receipt
         return receipt
 
-    def outbox(self, run, **options):
-        """Write RUN/outbox.db; returns what the run is and is to become."""
-        os.makedirs(run, exist_ok=True)
+    def outbox(self, folder, /, **options):
+        """Write FOLDER/outbox.db; returns what the run is and is to become."""
+        os.makedirs(folder, exist_ok=True)
         args = dict(silos=self.silos, seed=self.seed, contract=self.contract,
                     chain=self.node.chain_id)
         args.update(options)
-        out = subprocess.run([MAKE, run] + ["%s=%s" % a for a in args.items()],
+        out = subprocess.run([MAKE, folder] + ["%s=%s" % a for a in args.items()],
                              check=True, stdout=subprocess.PIPE).stdout
         return json.loads(out)
 
