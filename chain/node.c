@@ -167,9 +167,11 @@ int cv_node_estimate(cv_rpc *rpc, uint64_t *gas, const cv_address *from,
                      cv_fault *fault, cv_buf *revert, cv_err *err)
 {
     json_t *v = NULL;
-    int rc = cv_rpc_call(rpc, "eth_estimateGas",
-                         json_pack("[o]", call_json(from, to, data, n)), &v,
-                         fault, revert, err);
+    /* Nodes differ in which block they mean if none is named. */
+    int rc =
+        cv_rpc_call(rpc, "eth_estimateGas",
+                    json_pack("[o, s]", call_json(from, to, data, n), "latest"),
+                    &v, fault, revert, err);
     if (!rc && (cv_json_u64(gas, v) || *gas < LEAST_GAS))
         rc = wrong(err, "eth_estimateGas", "a quantity from 21,000 on");
     json_decref(v);

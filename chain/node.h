@@ -64,6 +64,7 @@ int cv_node_call(cv_rpc *rpc, cv_buf *out, const cv_address *from,
                  const cv_address *to, const void *data, size_t n,
                  cv_block_tag tag, cv_fault *fault, cv_buf *revert,
                  cv_err *err);
+/** Gas that it takes at the newest block. */
 int cv_node_estimate(cv_rpc *rpc, uint64_t *gas, const cv_address *from,
                      const cv_address *to /* NULL: make a contract */,
                      const void *data, size_t n, cv_fault *fault,

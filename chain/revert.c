@@ -50,7 +50,7 @@ static const struct {
     {"PoolTooSmall", "uint256 found,uint256 total",
      "the sponsor's pool has too little money"},
     {"PoolTooOld", "uint64 claimsEnd,uint64 limit",
-     "claims would end after the sponsor may take the money back"},
+     "the sponsor's pool was never funded, or too long ago for the claims"},
     {"NotFrozen", "bytes32 runId,uint64 epoch",
      "nobody has objected to the version that is there"},
     {"InsufficientBalance", "uint256 balance,uint256 needed",

@@ -146,9 +146,12 @@ uint64_t cv_settle_mined(const cv_settler *s, int *opened)
 int cv_settle_look(cv_settler *s, cv_err *err)
 {
     int found;
+    uint64_t before = s->now.last + (uint64_t)s->now.opened;
     int rc = cv_node_block(s->rpc, &s->latest, &found, CV_BLOCK_LATEST, err);
     if (!rc)
         rc = read_view(s, &s->now, CV_BLOCK_LATEST, err);
+    if (!rc && s->now.last + (uint64_t)s->now.opened != before)
+        s->overtaken_at = 0;
     if (!rc)
         rc = check_view(s, &s->now, err);
     if (rc)

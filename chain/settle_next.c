@@ -5,6 +5,7 @@
 
 #include "chain/revert.h"
 #include "chain/settle_parts.h"
+#include "core/fs.h"
 
 static void open_call(const cv_settler *s, cv_buf *out)
 {
@@ -25,17 +26,19 @@ static void open_call(const cv_settler *s, cv_buf *out)
     cv_buf_free(&sigs);
 }
 
-/* The simulation says no. Somebody else may have been faster, which the next
- * look at the chain shows; anything else will not go away. */
+/* The simulation says no. Somebody else may be faster: nodes simulate on top of
+ * what waits in their pool, so this shows before the chain does. Anything else
+ * will not go away. */
 static int refused(cv_settler *s, const char *what, const cv_buf *said,
                    cv_err *err)
 {
     char why[400];
     const char *name = cv_revert_name(said->data, said->len);
-    if ((strcmp(name, "StaleHead") == 0 || strcmp(name, "RunExists") == 0) &&
-        ++s->others < 20) {
-        s->moved = 1;
-        return 0;
+    if (strcmp(name, "StaleHead") == 0 || strcmp(name, "RunExists") == 0) {
+        if (!s->overtaken_at)
+            s->overtaken_at = cv_now();
+        if (cv_now() - s->overtaken_at < 2 * cv_settle_patience(s))
+            return 0;
     }
     cv_revert_words(why, sizeof why, said->data, said->len);
     return cv_err_set(err, CV_ERR_VERIFY, s->path, 0,

@@ -60,13 +60,14 @@ typedef struct {
     int outstanding;       /* without a receipt */
     int outstanding_below; /* one has the account's next nonce */
     uint64_t rival;        /* id of one that was sent and is out of date */
+    int not_taken;         /* the node refused the last one for now */
     int lost_passes;       /* how often a nonce was seen used by another */
     int reverts;           /* in a row */
     uint64_t extra_gas;    /* per cent more, after one ran out */
 
     /* settle_send.c */
-    int others;     /* how often somebody else was faster */
-    uint64_t batch; /* rounds a transaction */
+    double overtaken_at; /* since when somebody else is faster; 0 */
+    uint64_t batch;      /* rounds a transaction */
     cv_err blocked; /* why the next rounds cannot be sent; code 0: they can */
 
     /* settle_epoch.c */

@@ -36,6 +36,7 @@ int cv_settle_broadcast(cv_settler *s, cv_outbox_tx *t, cv_err *err)
     case CV_FAULT_NONCE_HIGH:  /* so will the account's nonce */
     case CV_FAULT_UNDERPRICED: /* a rival waits; it is mined or outbid */
     case CV_FAULT_FEE_LOW:
+        s->not_taken = 1;
         cv_settle_say(s, "transaction %llu has to wait: %s",
                       (unsigned long long)t->id, why.text);
         return 0;
@@ -159,6 +160,22 @@ static int check_balance(cv_settler *s, const cv_tx *tx, cv_err *err)
                       who, a, b);
 }
 
+/* The same on top of what waits in the node's pool: somebody else's transaction
+ * may be about to do what this one would.  Ours that is to be outbid does not
+ * count, and nor does a node that knows no pending block. */
+static void try_pending(cv_settler *s, cv_sending *how, const cv_address *to,
+                        const cv_buf *data, cv_buf *refused)
+{
+    cv_fault fault = CV_FAULT_NONE;
+    cv_buf answer = {0};
+    if (!s->rival &&
+        cv_node_call(s->rpc, &answer, &s->sender, to, data->data, data->len,
+                     CV_BLOCK_PENDING, &fault, refused, NULL) &&
+        fault == CV_FAULT_REVERT)
+        *how = CV_SENDING_REFUSED;
+    cv_buf_free(&answer);
+}
+
 /* What it takes, by the node's simulation. */
 static int estimate(cv_settler *s, uint64_t *gas, cv_sending *how,
                     const cv_address *to, const cv_buf *data, cv_buf *refused,
@@ -186,6 +203,7 @@ static int estimate(cv_settler *s, uint64_t *gas, cv_sending *how,
         *how = CV_SENDING_TOO_BIG;
         return 0;
     }
+    try_pending(s, how, to, data, refused);
     *gas += *gas * (20 + s->extra_gas) / 100;
     if (*gas > CV_TX_MAX_GAS)
         *gas = CV_TX_MAX_GAS;

@@ -117,6 +117,8 @@ static int include(cv_settler *s, cv_outbox_tx *t, const cv_receipt *r,
     t->l1_fee = r->l1_fee;
     t->state = r->status ? CV_TX_SENT : CV_TX_REVERTED;
     s->moved = 1;
+    if (t->kind == CV_TX_EPOCH)
+        s->slow_at = 0;
     s->lost_passes = 0;
     if (r->status) {
         rc = cv_settle_check_logs(s, t, r, err);
@@ -239,18 +241,20 @@ static int keep_going(cv_settler *s, cv_outbox_tx *t, cv_err *err)
         s->outstanding--;
         return 0;
     }
-    if (t->state == CV_TX_SENT)
+    int was_sent = t->state == CV_TX_SENT;
+    if (was_sent)
         rc = cv_node_knows(s->rpc, &known, t->hash, err);
+    s->not_taken = 0;
     if (!rc && !known) {
-        if (t->state == CV_TX_SENT)
+        rc = cv_settle_broadcast(s, t, err);
+        if (!rc && was_sent && !s->not_taken)
             cv_settle_say(s,
-                          "the node has lost transaction %llu; sending it "
+                          "the node has lost transaction %llu; it was sent "
                           "again",
                           (unsigned long long)t->id);
-        rc = cv_settle_broadcast(s, t, err);
-    } else if (!rc && may_replace(s, t)) {
-        rc = cv_settle_replace(s, t, err);
     }
+    if (!rc && (known || s->not_taken) && may_replace(s, t))
+        rc = cv_settle_replace(s, t, err);
     return rc;
 }
 
@@ -310,6 +314,8 @@ static int advance(cv_settler *s, cv_outbox_tx *t, cv_err *err)
         return rc ? rc : back_to_sent(s, t, err);
     t->state = to;
     s->moved = 1;
+    if (t->kind == CV_TX_EPOCH)
+        s->slow_at = 0; /* its epoch is looked at with the older blocks */
     return cv_outbox_tx_update(s->o, t, err);
 }
 

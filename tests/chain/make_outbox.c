@@ -2,7 +2,7 @@
  * settle.  Prints JSON with what the contract needs and what is to come out.
  *
  *   make_outbox FOLDER contract=0x.. [silos=3] [collusion=0] [rounds=20]
- *       [every=5] [first=1] [seed=1] [salt_from=R salt=S] [signers=N]
+ *       [every=5] [first=1] [seed=1] [run=0] [payer=0] [salt_from=R salt=S] [signers=N]
  *       [weak=R] [epoch_at=R token=0x.. sponsor=0x.. total=N] [simulated=1]
  *       [chain=31337] [network=local]
  *
@@ -137,7 +137,7 @@ static void make_run(fixture *f, const arguments *a, uint8_t head[32])
     run->federation.contract = address(a, "contract");
     snprintf(run->network, sizeof run->network, "%s",
              text(a, "network", "local"));
-    digest_of(run->run_id, "run", f->seed, 0);
+    digest_of(run->run_id, "run", f->seed, number(a, "run", 0));
     digest_of(run->job, "job", f->seed, 0);
     run->silos = CV_NEW(run->n, cv_outbox_silo);
     f->attester = CV_NEW(run->n, cv_seckey *);
@@ -217,12 +217,12 @@ static void put_epoch(fixture *f, const arguments *a, cv_outbox *o,
 }
 
 /* What people pay with: a key file that opens in no time. */
-static void write_payer(const char *folder, uint64_t seed)
+static void write_payer(const char *folder, uint64_t seed, uint64_t who_pays)
 {
     static const cv_kdf light = {.kind = CV_KDF_SCRYPT, .scrypt = {2, 8, 1}};
     static char word[] = "payer";
     cv_passphrase pass = {word, 5};
-    cv_seckey *key = key_of("payer", seed, 0);
+    cv_seckey *key = key_of("payer", seed, who_pays);
     cv_address who;
     char t[CV_ADDRESS_TEXT], *path = cv_fs_join(folder, "payer.json");
     cv_err err = {0};
@@ -279,7 +279,7 @@ int main(int argc, char **argv)
     char text_of[CV_ADDRESS_TEXT];
     printf("{");
     make_run(&f, &a, head);
-    write_payer(argv[1], f.seed);
+    write_payer(argv[1], f.seed, number(&a, "payer", 0));
     check(cv_outbox_open(path, 1, &o, &err), &err);
     check(cv_outbox_put_run(o, &f.run, &err), &err);
     for (uint64_t r = 1; r <= rounds; r += every) {

@@ -108,8 +108,9 @@ static void the_table_of_networks(void **state)
         assert_non_null(a);
         assert_string_equal(a->name, cv_network_names[n]);
         assert_true(a->tip_floor <= a->tip_cap && a->tip_cap <= a->fee_cap);
-        assert_true(a->chain_id == 0 ||
-                    (a->block_seconds > 0 && a->tip_floor > 0));
+        assert_true(
+            a->chain_id == 0 ||
+            (a->confirmations >= 0 && a->block_seconds > 0 && a->tip_floor > 0));
         /* Simulated runs must not reach money. */
         assert_int_equal(a->test_money, strcmp(a->name, "local") == 0);
     }

@@ -120,6 +120,7 @@ class FaultProxy:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # 40 ms an answer
     owner = None
 
     def log_message(self, *_):
