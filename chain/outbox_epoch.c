@@ -110,6 +110,32 @@ static int insert_epoch(cv_outbox *o, const cv_outbox_epoch *e, uint32_t n,
         p->leaves * sizeof *e->amount, e->sigs, n * sizeof *e->sigs);
 }
 
+/* Rewards of a run that went on are signed again: as long as nothing of the old
+ * ones was sent, they make room. */
+static int replace_epoch(cv_outbox *o, const cv_outbox_epoch *e, uint32_t n,
+                         cv_err *err)
+{
+    const cv_epoch *p = &e->epoch;
+    cv_outbox_epoch there = {0};
+    int found = 0;
+    int rc = cv_odb_run(o, err,
+                        "DELETE FROM epoch WHERE epoch = ? AND version = ? AND "
+                        "state = 0",
+                        "uu", p->epoch, (uint64_t)p->version);
+    if (!rc)
+        rc = load_epoch(o, &there, &found, p->epoch, p->version, p->version,
+                        err);
+    if (!rc && found)
+        rc = cv_err_set(err, CV_ERR_VERIFY, o->path, 0,
+                        "epoch %llu version %u was sent with other content; "
+                        "what the silos sign again gets the next version "
+                        "(chain.rewards.version), and is taken after an "
+                        "objection alone",
+                        (unsigned long long)p->epoch, p->version);
+    cv_outbox_epoch_free(&there);
+    return rc ? rc : insert_epoch(o, e, n, err);
+}
+
 static int put_epoch(cv_outbox *o, const cv_outbox_epoch *e, cv_err *err)
 {
     const cv_epoch *p = &e->epoch;
@@ -127,10 +153,7 @@ static int put_epoch(cv_outbox *o, const cv_outbox_epoch *e, cv_err *err)
     if (!rc && !found)
         rc = insert_epoch(o, e, n, err);
     else if (!rc && !same_epoch(e, &there, n))
-        rc = cv_err_set(err, CV_ERR_VERIFY, o->path, 0,
-                        "epoch %llu version %u is there with other content; "
-                        "what the silos sign again gets the next version",
-                        (unsigned long long)p->epoch, p->version);
+        rc = replace_epoch(o, e, n, err);
     cv_outbox_epoch_free(&there);
     return rc;
 }

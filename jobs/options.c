@@ -44,19 +44,3 @@ int cv_bad_option(const char *command, int c, char *const *argv,
     free(typed);
     return rc;
 }
-
-/* `--password hunter2` would pass for an abbreviation of --password-file, and
- * the complaint about the missing file would repeat the pass phrase. */
-int cv_refuse_spoken_passphrase(int argc, char *const *argv, cv_err *err)
-{
-    static const char name[] = "--password-file";
-    for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], "--p", 3) == 0 &&
-            (strncmp(argv[i], name, sizeof name - 1) != 0 ||
-             !strchr("=", argv[i][sizeof name - 1])))
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "a pass phrase is never given on the command "
-                              "line, where others can read it; leave it out "
-                              "to be asked, or write --password-file FILE");
-    return 0;
-}

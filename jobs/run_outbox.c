@@ -5,6 +5,7 @@
 
 #include "core/bytes.h"
 #include "core/fs.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "jobs/saved.h"
 
@@ -124,8 +125,9 @@ static int put_rewards(cv_outbox *o, const cv_saved *s,
         uint32_t version = r.epoch.version;
         rc = cv_rewards_fill(&r, terms, run_id, p->attested[p->n - 1].after,
                              version, err);
-        if (!rc)
-            rc = cv_outbox_put_rewards(o, &r, err);
+        cv_err why = {0};
+        if (!rc && cv_outbox_put_rewards(o, &r, &why)) /* rounds go on */
+            cv_log(CV_LOG_WARN, "rewards", "%s", why.text);
     }
     cv_rewards_free(&r);
     free(identity);

@@ -1,106 +1,30 @@
 /* `covey settle`: bring a run's proofs and rewards to the chain. */
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain/keystore.h"
 #include "chain/settle.h"
 #include "core/bytes.h"
-#include "core/fs.h"
 #include "core/mem.h"
 #include "core/progress.h"
-#include "core/secret.h"
 #include "core/text.h"
 #include "jobs/commands.h"
+#include "jobs/funded_key.h"
 #include "jobs/json.h"
-
-enum { MAX_URLS = 16 };
+#include "jobs/rpc_options.h"
+#include "jobs/run_outbox.h"
+#include "jobs/stop.h"
 
 typedef struct {
-    const char *run, *key, *password_file, *rpc_file;
-    const char *urls[MAX_URLS];
-    size_t n_urls;
-    char *url_text; /* owned: the lines of rpc_file */
+    const char *run, *key, *password_file;
+    cv_rpc_options urls;
     int json, watch, quiet;
     uint64_t batch;
     double patience;
     cv_outbox_state until;
 } options;
-
-static int stop; /* chain/ looks at it between its steps */
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    stop = 1;
-}
-
-/* Not restarted: a wait ends at once. A second signal ends the process, which
- * loses nothing either. */
-static void catch_signals(void)
-{
-    struct sigaction a = {.sa_handler = on_signal,
-                          .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-}
-
-static int add_url(options *o, const char *url, cv_err *err)
-{
-    if (o->n_urls == MAX_URLS)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "expected at most %d RPC addresses", MAX_URLS);
-    o->urls[o->n_urls++] = url;
-    return 0;
-}
-
-/* One address a line; blank lines and those that begin with # do not count. */
-static int read_urls(options *o, cv_err *err)
-{
-    size_t n;
-    int rc = cv_fs_read(o->rpc_file, 65536, &o->url_text, &n, err);
-    if (rc)
-        return rc;
-    char *save = NULL;
-    for (char *line = strtok_r(o->url_text, "\r\n", &save); line && !rc;
-         line = strtok_r(NULL, "\r\n", &save)) {
-        line += strspn(line, " \t");
-        line[strcspn(line, " \t")] = '\0';
-        if (*line && *line != '#')
-            rc = add_url(o, line, err);
-    }
-    if (!rc && !o->n_urls)
-        rc = cv_err_set(err, CV_ERR_INPUT, o->rpc_file, 0,
-                        "expected one RPC address a line, found none");
-    return rc;
-}
-
-static int open_key(const options *o, cv_seckey **key, cv_err *err)
-{
-    cv_keystore *ks = NULL;
-    cv_passphrase pass = {0};
-    int rc = cv_keystore_load(o->key, &ks, err);
-    if (rc)
-        return rc;
-    if (o->password_file) {
-        /* Sealing first would hide /dev/fd, and with it <(command). */
-        rc = cv_passphrase_read(o->password_file, &pass, err);
-        cv_secret_seal_process();
-    } else {
-        cv_secret_seal_process();
-        char *label = cv_asprintf("Pass phrase for %s", o->key);
-        rc = cv_passphrase_ask(label, &pass, err);
-        free(label);
-    }
-    if (!rc)
-        rc = cv_keystore_unlock(ks, &pass, key, err);
-    cv_passphrase_wipe(&pass);
-    cv_keystore_destroy(&ks);
-    return rc;
-}
 
 static void say(void *ctx, const char *text)
 {
@@ -190,18 +114,44 @@ static void tell_rest(const options *o, const cv_settle_report *r)
             rest, o->run);
 }
 
+/* Batches and finality are the job's, unless the command line says otherwise. */
+static void take_from_job(options *o, const cv_job *job)
+{
+    static const cv_outbox_state states[] = {CV_OUTBOX_MINED, CV_OUTBOX_SAFE,
+                                             CV_OUTBOX_FINAL};
+    if (!o->until && o->watch)
+        o->until = job ? states[job->chain.settle.finality] : CV_OUTBOX_FINAL;
+    if (!o->until)
+        o->until = CV_OUTBOX_MINED;
+    if (!o->batch && job)
+        o->batch = (uint64_t)job->chain.settle.batch;
+}
+
+/* What run.h5 has and the outbox lacks, first. */
+static int fill_outbox(options *o, cv_err *err)
+{
+    cv_outbox *box = NULL;
+    cv_job *job = NULL;
+    int rc = cv_run_outbox_open(o->run, &box, &job, err);
+    cv_outbox_close(&box);
+    if (!rc)
+        take_from_job(o, job);
+    cv_job_destroy(&job);
+    return rc;
+}
+
 static int settle(options *o, cv_err *err)
 {
-    cv_settle_report report;
+    cv_settle_report report = {0};
     cv_seckey *key = NULL;
-    int rc = 0;
-    if (o->rpc_file)
-        rc = read_urls(o, err);
+    int rc = fill_outbox(o, err);
     if (!rc && o->key)
-        rc = open_key(o, &key, err);
+        rc = cv_funded_key_open(o->key, o->password_file, &key, err);
     if (rc)
         return rc;
-    cv_rpc_config rpc = {.urls = o->urls, .n_urls = o->n_urls, .stop = &stop};
+    cv_rpc_config rpc = {.urls = (const char *const *)o->urls.url,
+                         .n_urls = o->urls.n,
+                         .stop = cv_stop_flag()};
     cv_settle_config config = {.rpc = &rpc,
                                .key = key,
                                .batch = o->batch,
@@ -210,7 +160,7 @@ static int settle(options *o, cv_err *err)
                                .patience = o->patience,
                                .say = o->quiet ? NULL : say,
                                .show = o->quiet ? NULL : show};
-    catch_signals();
+    cv_stop_on_signals();
     cv_progress_init(CV_PROGRESS_AUTO);
     rc = cv_settle(o->run, &config, &report, err);
     cv_progress_end();
@@ -244,10 +194,9 @@ static int parse(int c, options *o, cv_err *err)
     int i, rc = 0;
     switch (c) {
     case 'r':
-        return add_url(o, optarg, err);
+        return cv_rpc_options_add(&o->urls, optarg, err);
     case 'R':
-        o->rpc_file = optarg;
-        return 0;
+        return cv_rpc_options_read(&o->urls, optarg, err);
     case 'k':
         o->key = optarg;
         return 0;
@@ -299,7 +248,7 @@ int cv_cmd_settle(int argc, char **argv, cv_err *err)
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
     options o = {0};
-    int c, rc = cv_refuse_spoken_passphrase(argc, argv, err);
+    int c, rc = cv_refuse_spoken_secret(argc, argv, err);
     while (!rc && (c = getopt_long(argc, argv, ":q", longs, NULL)) != -1)
         rc = c == '?' || c == ':' ? cv_bad_option("settle", c, argv, longs, err)
                                   : parse(c, &o, err);
@@ -309,10 +258,8 @@ int cv_cmd_settle(int argc, char **argv, cv_err *err)
                         "`covey help settle`");
     if (!rc) {
         o.run = argv[optind];
-        if (!o.until)
-            o.until = o.watch ? CV_OUTBOX_FINAL : CV_OUTBOX_MINED;
         rc = settle(&o, err);
     }
-    free(o.url_text);
+    cv_rpc_options_free(&o.urls);
     return rc;
 }

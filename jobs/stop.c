@@ -14,7 +14,9 @@ static void on_signal(int signal)
 
 void cv_stop_on_signals(void)
 {
-    struct sigaction sa = {.sa_handler = on_signal};
+    /* A second signal ends the process, which loses nothing either. */
+    struct sigaction sa = {.sa_handler = on_signal,
+                           .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&sa.sa_mask);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
