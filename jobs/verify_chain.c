@@ -80,10 +80,14 @@ static void read_newest(cv_verify *v)
     int64_t last = v->proofs.n - 1;
     char *dir = cv_fs_dirname(v->path), *path = cv_fs_join(dir, "outbox.db");
     cv_outbox *o = NULL;
+    cv_outbox_run run = {0};
     cv_outbox_rounds r = {0};
     cv_err ignored;
-    int found = 0;
+    int found = 0, has_run = 0;
+    /* Signatures are as many as its run has silos. */
     if (cv_fs_exists(path) && cv_outbox_open(path, 0, &o, &ignored) == 0 &&
+        cv_outbox_load_run(o, &run, &has_run, &ignored) == 0 && has_run &&
+        run.n == (uint32_t)v->n && memcmp(run.run_id, v->run_id, 32) == 0 &&
         cv_outbox_load_rounds(o, &r, &found, (uint64_t)v->saved.round,
                               &ignored) == 0 &&
         found && r.last == (uint64_t)v->saved.round)
@@ -93,6 +97,8 @@ static void read_newest(cv_verify *v)
                    r.sigs[i].b, CV_SIG_BYTES);
     if (found)
         cv_outbox_rounds_free(&r);
+    if (has_run)
+        cv_outbox_run_free(&run);
     cv_outbox_close(&o);
     free(path);
     free(dir);
@@ -156,8 +162,8 @@ static int check_heads(cv_verify *v, uint8_t (*before)[32])
 void cv_verify_attestations(cv_verify *v)
 {
     int64_t last = v->proofs.n - 1;
-    int quorum = (int)cv_federation_quorum((uint32_t)v->n,
-                                           (uint32_t)v->collusion);
+    int quorum =
+        (int)cv_federation_quorum((uint32_t)v->n, (uint32_t)v->collusion);
     int newest = 0;
     if (!cv_h5_has(v->saved.file, "/proofs/attesters") ||
         v->proofs.proof[0].round != 1) {
@@ -170,13 +176,13 @@ void cv_verify_attestations(cv_verify *v)
         return;
     uint8_t(*before)[32] = cv_calloc((size_t)v->proofs.n, sizeof *before);
     int holds = check_heads(v, before);
-    if (holds &&
-        memcmp(v->proofs.attestation +
-                   (size_t)last * (size_t)v->n * CV_SIG_BYTES,
-               no_sig, sizeof no_sig) == 0)
+    if (holds && memcmp(v->proofs.attestation +
+                            (size_t)last * (size_t)v->n * CV_SIG_BYTES,
+                        no_sig, sizeof no_sig) == 0)
         read_newest(v);
     for (int64_t i = 0; i <= last && holds; i++) {
-        int64_t first = cv_proofs_at(&v->proofs, v->proofs.attested[i].span.first);
+        int64_t first =
+            cv_proofs_at(&v->proofs, v->proofs.attested[i].span.first);
         newest = count_attestations(v, i, before[first]);
         holds = newest >= 0;
     }
@@ -235,8 +241,8 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
         if (same)
             cv_rewards_shapley(basis, r->value, v->n,
                                job->chain.rewards.groups);
-        same = same &&
-               memcmp(basis, r->basis, (size_t)v->n * sizeof *basis) == 0;
+        same =
+            same && memcmp(basis, r->basis, (size_t)v->n * sizeof *basis) == 0;
         free(basis);
         *kind = CV_LINE_ATTESTED;
         return same ? "from the test counts of coalitions, which every silo "
@@ -258,23 +264,26 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
                                    : "the same to each silo that took part";
 }
 
-/* Payees and amounts of the table that people read. */
+/* Silos, payees and amounts of the table that people read. */
 static int table_holds(cv_verify *v)
 {
     const cv_job *job = v->saved.job;
-    char **payee = NULL, **amount = NULL;
+    char **silo = NULL, **payee = NULL, **amount = NULL;
     cv_err ignored;
-    int same = cv_h5_get_column_strings(v->saved.file, "/rewards/silos",
+    int same = cv_h5_get_column_strings(v->saved.file, "/rewards/silos", "silo",
+                                        &silo, v->n, &ignored) == 0 &&
+               cv_h5_get_column_strings(v->saved.file, "/rewards/silos",
                                         "payee", &payee, v->n, &ignored) == 0 &&
                cv_h5_get_column_strings(v->saved.file, "/rewards/silos",
                                         "amount", &amount, v->n, &ignored) == 0;
     for (int i = 0; i < v->n && same; i++) {
         char who[CV_ADDRESS_TEXT], what[CV_UNITS_TEXT];
         cv_address_text(who, &v->rewards.payee[i]);
-        cv_u256_units(what, &v->rewards.amount[i],
-                      job->chain.rewards.decimals);
-        same = strcmp(who, payee[i]) == 0 && strcmp(what, amount[i]) == 0;
+        cv_u256_units(what, &v->rewards.amount[i], job->chain.rewards.decimals);
+        same = strcmp(job->silos[i].name, silo[i]) == 0 &&
+               strcmp(who, payee[i]) == 0 && strcmp(what, amount[i]) == 0;
     }
+    cv_strings_free(&silo, (size_t)v->n);
     cv_strings_free(&payee, (size_t)v->n);
     cv_strings_free(&amount, (size_t)v->n);
     return same;
@@ -286,8 +295,8 @@ static int fill_again(cv_verify *v, cv_err *err)
     uint32_t version = r->epoch.version;
     int rc = 0;
     for (int i = 0; i < v->n && !rc; i++)
-        rc = cv_chain_payee(v->saved.job, i, &v->identity[i], &r->payee[i],
-                            err);
+        rc =
+            cv_chain_payee(v->saved.job, i, &v->identity[i], &r->payee[i], err);
     return rc ? rc
               : cv_rewards_fill(r, &v->terms, v->run_id,
                                 v->proofs.attested[v->proofs.n - 1].after,
@@ -298,8 +307,9 @@ void cv_verify_rewards(cv_verify *v)
 {
     cv_line_kind kind;
     cv_err err = {0};
-    int count = 0, quorum = (int)cv_federation_quorum((uint32_t)v->n,
-                                                      (uint32_t)v->collusion);
+    int count = 0, other = 0;
+    int quorum =
+        (int)cv_federation_quorum((uint32_t)v->n, (uint32_t)v->collusion);
     if (!v->terms.has_rewards)
         return;
     if (cv_rewards_load(v->saved.file, &v->rewards, v->n, &err)) {
@@ -319,6 +329,12 @@ void cv_verify_rewards(cv_verify *v)
                       method_name(v->saved.job));
         return;
     }
+    if (v->rewards.epoch.epoch != 1) { /* a run has one; `fill` makes it so */
+        cv_verify_say(v, CV_LINE_FAILS, "rewards",
+                      "/rewards says epoch %llu, a run has epoch 1 alone",
+                      (unsigned long long)v->rewards.epoch.epoch);
+        return;
+    }
     if (v->rewards.round != v->saved.round || fill_again(v, &err)) {
         cv_verify_say(v, CV_LINE_FAILS, "rewards",
                       "they are not of the newest round%s%s",
@@ -327,15 +343,28 @@ void cv_verify_rewards(cv_verify *v)
     }
     uint8_t digest[32];
     cv_epoch_digest(digest, &v->terms.federation, &v->rewards.epoch);
-    for (int i = 0; i < v->n; i++)
-        count += signed_by(&v->rewards.sig[i], &v->silo[i].attester, digest);
-    if (count < quorum || !table_holds(v)) {
+    for (int i = 0; i < v->n; i++) {
+        const cv_sig *sig = &v->rewards.sig[i];
+        if (signed_by(sig, &v->silo[i].attester, digest))
+            count++;
+        else if (memcmp(sig->b, no_sig, sizeof no_sig) != 0)
+            other++;
+    }
+    if (count >= quorum && other) {
         cv_verify_say(v, CV_LINE_FAILS, "rewards",
-                      count < quorum
-                          ? "the amounts that follow from the job are not those "
-                            "that a quorum has signed"
-                          : "/rewards/silos shows other payees or amounts than "
-                            "were signed");
+                      "%d of their signatures are not the attesters' ones of "
+                      "this epoch",
+                      other);
+        return;
+    }
+    if (count < quorum || !table_holds(v)) {
+        cv_verify_say(
+            v, CV_LINE_FAILS, "rewards",
+            count < quorum
+                ? "the amounts that follow from the job are not those "
+                  "that a quorum has signed"
+                : "/rewards/silos shows other silos, payees or "
+                  "amounts than were signed");
         return;
     }
     char total[CV_UNITS_TEXT];
@@ -376,8 +405,7 @@ void cv_verify_outbox(cv_verify *v)
     if (!rc)
         rc = cv_outbox_last_round(o, &newest, &err);
     if (!rc)
-        rc = cv_outbox_load_rounds(o, &r, &has, (uint64_t)v->saved.round,
-                                   &err);
+        rc = cv_outbox_load_rounds(o, &r, &has, (uint64_t)v->saved.round, &err);
     if (rc)
         cv_verify_error(v, "outbox", &err);
     else if (!found || memcmp(run.run_id, v->run_id, 32) != 0)

@@ -80,8 +80,9 @@ void cv_verify_records(cv_verify *v)
                   head);
     if (all->proof[0].round > 1)
         cv_verify_say(v, CV_LINE_UNCHECKED, "records",
-                      "rounds before %lld were trained by an older program and "
-                      "have no records in the file",
+                      "rounds before %lld have no records in the file: an "
+                      "older program trained them, or somebody has taken them "
+                      "out",
                       (long long)all->proof[0].round);
 }
 
@@ -96,8 +97,8 @@ static void read_log(cv_verify *v)
     char *text = NULL, *save = NULL, record[65];
     size_t len = 0;
     cv_err ignored;
-    uint8_t *row = v->proofs.signature + (size_t)(v->proofs.n - 1) *
-                                             (size_t)v->n * CV_SIGNED_BYTES;
+    uint8_t *row = v->proofs.signature +
+                   (size_t)(v->proofs.n - 1) * (size_t)v->n * CV_SIGNED_BYTES;
     cv_hex(record, p->record, 32);
     if (cv_fs_read(path, 1 << 30, &text, &len, &ignored) == 0)
         for (char *line = strtok_r(text, "\n", &save); line;
@@ -129,8 +130,8 @@ static void read_log(cv_verify *v)
 static int count_signatures(cv_verify *v, int64_t i)
 {
     const cv_proof *p = &v->proofs.proof[i];
-    const uint8_t *at = v->proofs.signature +
-                        (size_t)i * (size_t)v->n * CV_SIGNED_BYTES;
+    const uint8_t *at =
+        v->proofs.signature + (size_t)i * (size_t)v->n * CV_SIGNED_BYTES;
     int count = 0;
     for (int s = 0; s < v->n; s++, at += CV_SIGNED_BYTES) {
         uint8_t digest[32];
@@ -180,8 +181,7 @@ void cv_verify_signatures(cv_verify *v)
                       "all %d silos have signed the newest record, and with it "
                       "those before; %lld of %lld rounds have signatures of "
                       "their own (one a checkpoint)%s",
-                      v->n, (long long)signed_rounds,
-                      (long long)v->proofs.n,
+                      v->n, (long long)signed_rounds, (long long)v->proofs.n,
                       v->saved.job->simulate.enabled
                           ? "; silos are SIMULATED: one party holds all keys"
                           : "");
@@ -238,10 +238,11 @@ void cv_verify_rosters(cv_verify *v)
     v->taken = CV_NEW(v->n, int64_t);
     for (int64_t i = 0; i < v->proofs.n; i++) {
         const cv_proof *p = &v->proofs.proof[i];
-        const char *why;
-        if (p->members.len == 0)
+        const char *why = NULL;
+        if (p->members.len == 0 && !checked)
             continue;
-        why = wrong_roster(v, p);
+        why = p->members.len ? wrong_roster(v, p)
+                             : "is not in the file, though older ones are";
         if (why) {
             cv_verify_say(v, CV_LINE_FAILS, "rosters",
                           "round %lld: the roster %s", (long long)p->round,
@@ -308,10 +309,9 @@ void cv_verify_sums(cv_verify *v)
         size_t bytes = CV_SUM_HEAD + (size_t)n * CV_SUM_MEMBER;
         uint8_t transcript[32] = {0};
         const char *why = NULL;
-        if (p->sums.len == 0 || n == 0)
+        if (n == 0) /* their digests are left; the rosters' lines say so */
             continue;
-        if (p->sums.len % bytes ||
-            (int64_t)(p->sums.len / bytes) != p->n_sums)
+        if (p->sums.len % bytes || (int64_t)(p->sums.len / bytes) != p->n_sums)
             why = "are not as many as the record says";
         for (int64_t k = 0; k < p->n_sums && !why; k++)
             if (!sum_holds(p, (const uint8_t *)p->sums.data + (size_t)k * bytes,
@@ -321,8 +321,8 @@ void cv_verify_sums(cv_verify *v)
             why = "are not those of the transcript that was signed "
                   "(commitments, H(S), challenge or inner products differ)";
         if (why) {
-            cv_verify_say(v, CV_LINE_FAILS, "sums",
-                          "round %lld: its sums %s", (long long)p->round, why);
+            cv_verify_say(v, CV_LINE_FAILS, "sums", "round %lld: its sums %s",
+                          (long long)p->round, why);
             return;
         }
         sums += p->n_sums;
