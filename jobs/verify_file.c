@@ -418,6 +418,9 @@ void cv_verify_rest(cv_verify *v)
     known k = {0};
     know_all(&k, v);
     char *bad = find_unknown(v->saved.file, &k, "/");
+    for (char *c = bad; c && *c; c++) /* whatever terminal shows it */
+        if (*c < ' ' || *c > '~')
+            *c = '?';
     if (bad)
         cv_verify_say(v, CV_LINE_FAILS, "rest",
                       "the file holds %s, which no run of this job writes",

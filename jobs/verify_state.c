@@ -223,7 +223,7 @@ static void verify_epsilon(cv_verify *v)
     cv_err err = {0};
     int64_t per_round =
         job->privacy.unit == CV_UNIT_RECORD ? job->training.local.steps : 1;
-    if (cv_privacy_report_load(&v->saved, &r, &err)) {
+    if (cv_privacy_report_load(&v->saved, &r, 0, &err)) {
         cv_verify_error(v, "ledger", &err);
         return;
     }
