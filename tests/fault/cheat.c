@@ -17,7 +17,7 @@
  *   take PATH FILE                  the array, or all below, of another file
  *   rename PATH COLUMN NAME
  *   high-s PATH OFFSET              the twin of a signature
- *   mend-model, mend-job, mend-records, mend-heads
+ *   mend-model, mend-job, mend-records, mend-unlinked, mend-heads
  *   sign SILO SECRET, sign-count SILO SECRET, identity SILO SECRET
  *   attester SILO IDENTITY SECRET   secrets in hex
  */
@@ -444,8 +444,9 @@ static const struct {
              {"add", 2},          {"drop", 1},       {"drop-rows", 3},
              {"copy", 4},         {"take", 2},       {"rename", 3},
              {"high-s", 2},       {"mend-model", 0}, {"mend-job", 0},
-             {"mend-records", 0}, {"mend-heads", 0}, {"sign", 2},
-             {"sign-count", 2},   {"identity", 2},   {"attester", 3}};
+             {"mend-records", 0}, {"mend-heads", 0}, {"mend-unlinked", 0},
+             {"sign", 2},         {"sign-count", 2}, {"identity", 2},
+             {"attester", 3}};
 
 static void run_edit(document *d, char **a)
 {
@@ -483,7 +484,9 @@ static void run_edit(document *d, char **a)
     else if (!strcmp(what, "mend-job"))
         mend_job(d);
     else if (!strcmp(what, "mend-records"))
-        mend_records(d);
+        mend_records(d, 1);
+    else if (!strcmp(what, "mend-unlinked"))
+        mend_records(d, 0);
     else if (!strcmp(what, "mend-heads"))
         mend_heads(d);
     else if (!strcmp(what, "sign"))

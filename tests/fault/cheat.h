@@ -40,7 +40,8 @@ void write_all(document *d);
 /** What a root can make right again without the silos' keys. */
 void mend_model(document *d);
 void mend_job(document *d);
-void mend_records(document *d);
+/** link: each to the one before; else each as it is. */
+void mend_records(document *d, int link);
 void mend_heads(document *d);
 /** And what it can with one: silo's signatures of all records that have some. */
 void sign_records(document *d, int silo, const char *secret);

@@ -165,16 +165,16 @@ static void mend_newest(claims *c, cv_proof *p)
     }
 }
 
-void mend_records(document *d)
+void mend_records(document *d, int link)
 {
     claims c;
     char hex[65];
     load_claims(d, &c);
     for (int64_t i = 0; i < c.proofs.n; i++) {
         cv_proof *p = &c.proofs.proof[i];
-        if (i == 0 && p->round == 1)
+        if (link && i == 0 && p->round == 1)
             memset(p->previous, 0, 32);
-        if (i > 0) {
+        if (link && i > 0) {
             memcpy(p->previous, p[-1].record, 32);
             memcpy(p->start_model, p[-1].model, 32);
         }

@@ -299,8 +299,14 @@ def records_and_what_they_hold(folder):
                   "poke /proofs/previous 64 5a5a")
     forge.refused({"records": "data is not what"}, "poke /proofs/leaves %d 5a" %
                   (2 * 320 + 4 * 32))
-    forge.refused({"records": "round 4", "signatures": "round 4"},
+    forge.refused({"records": "round 4: record is not", "signatures": "round 4"},
                   "poke /proofs/record 96 5a", others=("attestations",))
+    # Each whole in itself, and not linked.
+    for name, words in (("previous", "round 3 does not follow"),
+                        ("start_model", "from another model")):
+        # Round 3 has no signatures of its own: the link alone tells.
+        forge.refused({"records": words, "attestations": "head"},
+                      "poke /proofs/%s 64 5a5a" % name, "mend-unlinked")
     for column, extra in (("attempt", ()), ("draw", ()), ("field_bits", ("sums",))):
         forge.refused({"records": "context", "rosters": "round 3"},
                       "put /proofs/rounds %s 2 61" % column, others=extra)
@@ -449,6 +455,10 @@ def the_log_beside_the_file(folder):
     newest = [l for l in text.splitlines() if l.startswith("round=6 ")]
     assert len(newest) == N
     of_b = next(l for l in newest if "silo=b " in l)
+    write(log, text + "".join(  # of other records, in whatever order
+        l + "\n" for l in text.splitlines() if not l.startswith("round=6 ")))
+    code, lines, err = verify(path)
+    assert code == 0, (failing(lines), err)
     forged = of_b[:-20] + "00" + of_b[-18:]
     assert forged != of_b
     write(log, text + forged + "\n")
@@ -532,7 +542,7 @@ def attestations(folder):
     forge.refused({"attestations": "silo b: its identity"},
                   "attester 1 %s %s" % (OTHER, OTHER))
     for place in (0, 32, 64):
-        forge.refused({"attestations": ["round 2", "head"]},
+        forge.refused({"attestations": ["round 2", "chain's head"]},
                       "poke /proofs/heads %d 5a5a" % (96 + place))
     forge.refused({"attestations": "head"}, "put /proofs/rounds attested_from 3 2")
     forge.refused(b, "copy %s %d %d %d" % (path, attestation(1, 1), at[1], SIG))
@@ -591,7 +601,9 @@ def other_runs(folder):
         home = os.path.dirname(path)
         shutil.copy(os.path.join(run, "outbox.db"), home)
         code, lines, _ = verify(path)
-        assert code == 6 and failing(lines)[0][0] == "attestations", failing(lines)
+        assert code == 6 and [w for w, _ in failing(lines)] == ["attestations"]
+        # Its signatures are not looked at: they are of other silos.
+        assert "0 of 4 attesters" in failing(lines)[0][1], failing(lines)
         cheat(file_of(base()), path)
         code, lines, _ = verify(path)
         assert code == 6 and failing(lines) == [
