@@ -274,6 +274,20 @@ def ledger_and_epsilon(folder):
         forge.refused({"labels": name}, "set-attr\t/privacy\t%s\t%s" % (name, value))
     forge.refused({"rest": "attribute 'audited' of /privacy"},
                   "set-attr /privacy audited yes")
+    # Noise that is next to nothing: epsilon is infinite, and nothing else will do.
+    forge = Forger(folder, loud())
+    code, lines, err = verify(file_of(loud()))
+    assert code == 0 and any("epsilon inf" in text for _, _, text in lines), lines
+    forge.refused({"ledger": "/privacy says 0.5"}, "set-attr /privacy epsilon 0.5")
+    forge.refused({"ledger": "the history 0.5", "history": "falls"},
+                  "put /history epsilon 1 0.5")
+    forge.refused({"ledger": "the history 0.5"}, *lower[:1],
+                  "put /history epsilon 0 0.5", "put /history epsilon 1 0.5")
+
+
+def loud():
+    return simulated("loud", rounds=2, rest="privacy: {unit: silo, noise_multiplier: "
+                     "0.01, clip: 1.0}\n")
 
 
 # ---- records, rosters, sums --------------------------------------------------------------
