@@ -228,7 +228,8 @@ static void steps_and_challenges(void **state)
     (void)state;
     uint8_t roster[32] = {1}, sum[2][32] = {{1}, {2}}, a[32], b[32], c[2][32];
     const uint8_t first[32] = {7}, second[32] = {8};
-    const uint8_t *one[] = {first, second}, *two[] = {second, first};
+    const uint8_t *one[] = {first, second}, *two[] = {second, first},
+                  *twice[] = {first, first};
     cv_step_context(a, roster, 0, 10);
     cv_step_context(b, roster, 10, 0);
     assert_memory_not_equal(a, b, 32);
@@ -237,6 +238,8 @@ static void steps_and_challenges(void **state)
     cv_commitments_digest(c[0], a, one, 2);
     cv_commitments_digest(c[1], a, two, 2);
     assert_memory_not_equal(c[0], c[1], 32); /* whose is whose */
+    cv_commitments_digest(c[1], a, twice, 2);
+    assert_memory_not_equal(c[0], c[1], 32);
     cv_commitments_digest(c[1], a, one, 1);
     assert_memory_not_equal(c[0], c[1], 32);
     cv_challenge(b, a, c[0], sum[0]);

@@ -92,6 +92,12 @@ static void refuses(void **state)
     const int64_t two[] = {1, 1};
     assert_int_equal(cv_rewards_split(amount, &pool, two, 2, 1000000, &err),
                      CV_ERR_NUMERIC);
+    /* Room for the cap, none for so large numbers. */
+    pool.b[0] = pool.b[1] = pool.b[2] = 0;
+    assert_int_equal(cv_rewards_split(amount, &pool, two, 2, 1000000, &err), 0);
+    const int64_t many[] = {INT64_C(1) << 40, 1};
+    assert_int_equal(cv_rewards_split(amount, &pool, many, 2, 1000000, &err),
+                     CV_ERR_NUMERIC);
 }
 
 /* pool;cap;basis...;amount... of a plain implementation in Python's integers. */
