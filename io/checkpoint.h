@@ -143,6 +143,11 @@ int cv_h5_get_column_strings(cv_h5_reader *r, const char *path,
 int cv_h5_members(cv_h5_reader *r, const char *group, char ***names, size_t *n,
                   cv_err *err);
 
+/** Names of the attributes of an object but for the root's content_digest,
+ *  in creation order; malloc'd. */
+int cv_h5_attributes(cv_h5_reader *r, const char *path, char ***names,
+                     size_t *n, cv_err *err);
+
 void cv_strings_free(char ***text, size_t n);
 
 #endif

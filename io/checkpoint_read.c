@@ -148,3 +148,20 @@ int cv_h5_members(cv_h5_reader *r, const char *group, char ***names, size_t *n,
             (*names)[(*n)++] = cv_strdup(r->nodes[i].name);
     return 0;
 }
+
+int cv_h5_attributes(cv_h5_reader *r, const char *path, char ***names,
+                     size_t *n, cv_err *err)
+{
+    const cv_h5_node *node = cv_h5_find(r, path);
+    *names = NULL;
+    *n = 0;
+    if (!node)
+        return cv_err_set(err, CV_ERR_VERIFY, r->path, 0,
+                          "expected '%.200s', found none", path);
+    *names = CV_NEW(node->n_attrs, char *);
+    for (int i = 0; i < node->n_attrs; i++)
+        if (strcmp(node->attrs[i].name, CV_H5_DIGEST_ATTR) != 0 ||
+            node != r->nodes)
+            (*names)[(*n)++] = cv_strdup(node->attrs[i].name);
+    return 0;
+}

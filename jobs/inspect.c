@@ -299,7 +299,7 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
         return rc;
     rc = load_report(s.file, &r, err);
     if (!rc)
-        rc = cv_privacy_report_load(&s, &privacy, err);
+        rc = cv_privacy_report_load(&s, &privacy, 1, err);
     if (!rc && json) {
         print_json(&s, &r, &privacy);
     } else if (!rc) {

@@ -21,7 +21,8 @@ static int is_local(const cv_job *job)
 
 /* ---- what the ledger comes to ---------------------------------------------- */
 
-static int add_up(const cv_job *job, cv_privacy_report *p, cv_err *err)
+static int add_up(const cv_job *job, cv_privacy_report *p, int with_rest,
+                  cv_err *err)
 {
     cv_accountant *a;
     cv_spent rdp, pld;
@@ -43,7 +44,7 @@ static int add_up(const cv_job *job, cv_privacy_report *p, cv_err *err)
     p->epsilon_pld = pld.epsilon;
     p->epsilon = by_rdp ? rdp.epsilon : pld.epsilon;
     p->rounds_left = -1;
-    if (job->privacy.epsilon > 0.0 && p->saved.n > 0) {
+    if (with_rest && job->privacy.epsilon > 0.0 && p->saved.n > 0) {
         int64_t round = is_record(job) ? job->training.local.steps : 1;
         rc = cv_accountant_steps(a, &steps, &p->saved.segment[p->saved.n - 1],
                                  by_rdp ? CV_ACCOUNT_RDP : CV_ACCOUNT_PLD,
@@ -56,12 +57,12 @@ out:
 }
 
 int cv_privacy_report_load(const cv_saved *s, cv_privacy_report *out,
-                           cv_err *err)
+                           int with_rest, cv_err *err)
 {
     *out = (cv_privacy_report){0};
     int rc = cv_saved_privacy_load(s->file, &out->saved, err);
     if (!rc && s->job->privacy.enabled && out->saved.n)
-        rc = add_up(s->job, out, err);
+        rc = add_up(s->job, out, with_rest, err);
     return rc;
 }
 

@@ -16,8 +16,9 @@ typedef struct {
     int64_t rounds_left;             /* -1: nothing limits them */
 } cv_privacy_report;
 
+/** with_rest: also rounds_left, which takes as long as all the rest. */
 int cv_privacy_report_load(const cv_saved *s, cv_privacy_report *out,
-                           cv_err *err);
+                           int with_rest, cv_err *err);
 void cv_privacy_report_free(cv_privacy_report *p);
 void cv_privacy_report_print(const cv_saved *s, const cv_privacy_report *p);
 void cv_privacy_report_json(cv_buf *b, const cv_saved *s,

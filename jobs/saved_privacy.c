@@ -17,29 +17,33 @@ static const char LEDGER_NOTE[] =
 /* ---- saving --------------------------------------------------------------------
  */
 
-static int save_words(cv_h5_writer *w, const cv_saved_privacy *p,
-                      const cv_job *job, cv_err *err)
+enum { N_WORDS = 6 };
+static const char *const word_names[N_WORDS] = {
+    "unit", "adjacency", "mechanism", "noise", "accountant", "silos"};
+
+static const char *word_of(const cv_job *job, int k)
 {
     int record = job->privacy.unit == CV_UNIT_RECORD;
-    const struct {
-        const char *name, *text;
-    } word[] = {
-        {"unit", record ? "record" : "silo"},
-        {"adjacency", record ? "a record is replaced by null"
-                             : "all records of a silo are replaced by null"},
-        {"mechanism",
-         record ? "discrete Gaussian on sums of clipped gradients of a Poisson "
-                  "sample"
-                : "discrete Gaussian on the sum of clipped updates"},
-        {"noise", record && job->privacy.noise == CV_NOISE_LOCAL
-                      ? "local"
-                      : "distributed"},
-        {"accountant",
-         job->privacy.accountant == CV_ACCOUNTANT_RDP ? "rdp" : "pld"},
-        {"silos", p->simulated ? "SIMULATED" : "real"}};
+    const char *const words[N_WORDS] = {
+        record ? "record" : "silo",
+        record ? "a record is replaced by null"
+               : "all records of a silo are replaced by null",
+        record ? "discrete Gaussian on sums of clipped gradients of a Poisson "
+                 "sample"
+               : "discrete Gaussian on the sum of clipped updates",
+        record && job->privacy.noise == CV_NOISE_LOCAL ? "local"
+                                                       : "distributed",
+        job->privacy.accountant == CV_ACCOUNTANT_RDP ? "rdp" : "pld",
+        job->simulate.enabled ? "SIMULATED" : "real"};
+    return words[k];
+}
+
+static int save_words(cv_h5_writer *w, const cv_job *job, cv_err *err)
+{
     int rc = 0;
-    for (size_t i = 0; i < sizeof word / sizeof *word && !rc; i++)
-        rc = cv_h5_attr_string(w, "/privacy", word[i].name, word[i].text, err);
+    for (int k = 0; k < N_WORDS && !rc; k++)
+        rc = cv_h5_attr_string(w, "/privacy", word_names[k], word_of(job, k),
+                               err);
     return rc;
 }
 
@@ -137,7 +141,7 @@ int cv_saved_privacy_save(cv_h5_writer *w, const cv_saved_privacy *p,
     }
     if (rc || !job->privacy.enabled)
         return rc;
-    rc = save_words(w, p, job, err);
+    rc = save_words(w, job, err);
     if (!rc)
         rc = save_numbers(w, p, job, err);
     return rc ? rc : save_ledger(w, p, err);
@@ -243,6 +247,32 @@ int cv_saved_privacy_load(cv_h5_reader *r, cv_saved_privacy *out, cv_err *err)
         rc = load_numbers(r, out, err);
     }
     return rc ? rc : load_ledger(r, out, err);
+}
+
+const char *cv_saved_privacy_wrong(cv_h5_reader *r, const cv_job *job)
+{
+    const struct {
+        const char *name;
+        double v;
+    } number[] = {{"delta", job->privacy.delta},
+                  {"epsilon_cap", job->privacy.epsilon}};
+    cv_err ignored;
+    for (int k = 0; k < N_WORDS; k++) {
+        char *text = NULL;
+        int same = cv_h5_get_attr_string(r, "/privacy", word_names[k], &text,
+                                         &ignored) == 0 &&
+                   strcmp(text, word_of(job, k)) == 0;
+        free(text);
+        if (!same)
+            return word_names[k];
+    }
+    for (size_t k = 0; k < sizeof number / sizeof *number; k++) {
+        double v;
+        if (cv_h5_get_attr_f64(r, "/privacy", number[k].name, &v, &ignored) ||
+            v != number[k].v)
+            return number[k].name;
+    }
+    return NULL;
 }
 
 void cv_saved_privacy_free(cv_saved_privacy *p)

@@ -25,6 +25,9 @@ typedef struct {
 int cv_saved_privacy_load(cv_h5_reader *r, cv_saved_privacy *out, cv_err *err);
 int cv_saved_privacy_save(cv_h5_writer *w, const cv_saved_privacy *p,
                           const cv_job *job, cv_err *err);
+/** /privacy repeats what the job says, for readers: the first attribute of it
+ *  that says something else, or NULL. */
+const char *cv_saved_privacy_wrong(cv_h5_reader *r, const cv_job *job);
 void cv_saved_privacy_free(cv_saved_privacy *p);
 
 #endif

@@ -313,6 +313,7 @@ static int load_rounds(cv_h5_reader *r, cv_proofs *all, int64_t n,
         member_bytes[i] = v[C_MEMBER_BYTES * n + i];
         sum_bytes[i] = v[C_SUM_BYTES * n + i];
         if (p->round < 1 || (i && p->round != p[-1].round + 1) ||
+            (v[C_FIELD * n + i] != 61 && v[C_FIELD * n + i] != 32) ||
             p->n_sums < 0 || member_bytes[i] < 0 || sum_bytes[i] < 0 ||
             member_bytes[i] > CV_PROOFS_DETAIL ||
             sum_bytes[i] > CV_PROOFS_DETAIL ||

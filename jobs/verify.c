@@ -196,21 +196,8 @@ static int load(cv_verify *v, cv_err *err)
     return rc < 0 ? rc : 0;
 }
 
-/* Each line stands on those before it: a record that does not hold says nothing
- * about the rest. */
-static void check_all(cv_verify *v, cv_rpc *rpc)
+static void check_chain(cv_verify *v, cv_rpc *rpc)
 {
-    cv_verify_job(v);
-    cv_verify_records(v);
-    cv_verify_signatures(v);
-    cv_verify_model(v);
-    cv_verify_data(v);
-    cv_verify_server(v);
-    cv_verify_ledger(v);
-    cv_verify_rosters(v);
-    cv_verify_sums(v);
-    if (!v->on_chain)
-        return;
     cv_verify_attestations(v);
     if (v->chain_holds)
         cv_verify_rewards(v);
@@ -223,6 +210,27 @@ static void check_all(cv_verify *v, cv_rpc *rpc)
                       rpc ? "what the contract says: the file's own "
                             "attestations do not hold"
                           : "what the contract says; give a node with --rpc");
+}
+
+/* Each line stands on those before it: a record that does not hold says nothing
+ * about the rest. */
+static void check_all(cv_verify *v, cv_rpc *rpc)
+{
+    cv_verify_job(v);
+    cv_verify_records(v);
+    cv_verify_signatures(v);
+    cv_verify_model(v);
+    cv_verify_data(v);
+    cv_verify_server(v);
+    cv_verify_ledger(v);
+    cv_verify_labels(v);
+    cv_verify_history(v);
+    cv_verify_rosters(v);
+    cv_verify_silos(v);
+    cv_verify_sums(v);
+    if (v->on_chain)
+        check_chain(v, rpc);
+    cv_verify_rest(v);
 }
 
 static void free_verify(cv_verify *v)

@@ -4,6 +4,7 @@
  *  verify.c          the command, its lines
  *  verify_records.c  records, rosters, sums, signatures
  *  verify_state.c    model, data, server state, ledger
+ *  verify_file.c     labels, history, silos; what no run writes
  *  verify_chain.c    attestations, rewards
  *  verify_node.c     what the contracts say
  */
@@ -73,6 +74,12 @@ void cv_verify_model(cv_verify *v);
 void cv_verify_data(cv_verify *v);
 void cv_verify_server(cv_verify *v);
 void cv_verify_ledger(cv_verify *v);
+
+void cv_verify_labels(cv_verify *v);
+void cv_verify_history(cv_verify *v);
+/** After the rosters. */
+void cv_verify_silos(cv_verify *v);
+void cv_verify_rest(cv_verify *v);
 
 void cv_verify_attestations(cv_verify *v);
 void cv_verify_rewards(cv_verify *v);

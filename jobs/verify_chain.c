@@ -72,10 +72,14 @@ static void read_newest(cv_verify *v)
     int64_t last = v->proofs.n - 1;
     char *dir = cv_fs_dirname(v->path), *path = cv_fs_join(dir, "outbox.db");
     cv_outbox *o = NULL;
+    cv_outbox_run run = {0};
     cv_outbox_rounds r = {0};
     cv_err ignored;
-    int found = 0;
+    int found = 0, has_run = 0;
+    /* Signatures are as many as its run has silos. */
     if (cv_fs_exists(path) && cv_outbox_open(path, 0, &o, &ignored) == 0 &&
+        cv_outbox_load_run(o, &run, &has_run, &ignored) == 0 && has_run &&
+        run.n == (uint32_t)v->n && memcmp(run.run_id, v->run_id, 32) == 0 &&
         cv_outbox_load_rounds(o, &r, &found, (uint64_t)v->saved.round,
                               &ignored) == 0 &&
         found && r.last == (uint64_t)v->saved.round)
@@ -85,6 +89,8 @@ static void read_newest(cv_verify *v)
                    r.sigs[i].b, CV_SIG_BYTES);
     if (found)
         cv_outbox_rounds_free(&r);
+    if (has_run)
+        cv_outbox_run_free(&run);
     cv_outbox_close(&o);
     free(path);
     free(dir);
@@ -221,6 +227,9 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
         return "each silo's count is its own word, signed; nobody else can "
                "check it";
     }
+    for (int i = 0; i < v->n; i++) /* the method reads none */
+        if (memcmp(r->count_sig[i].b, no_sig, sizeof no_sig) != 0)
+            return NULL;
     if (m == CV_REWARD_SHAPLEY) {
         int64_t *basis = CV_NEW(v->n, int64_t);
         int same = r->n_values == 1 << job->chain.rewards.groups;
@@ -250,13 +259,15 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
                                    : "the same to each silo that took part";
 }
 
-/* Payees and amounts of the table that people read. */
+/* Silos, payees and amounts of the table that people read. */
 static int table_holds(cv_verify *v)
 {
     const cv_job *job = v->saved.job;
-    char **payee = NULL, **amount = NULL;
+    char **silo = NULL, **payee = NULL, **amount = NULL;
     cv_err ignored;
-    int same = cv_h5_get_column_strings(v->saved.file, "/rewards/silos",
+    int same = cv_h5_get_column_strings(v->saved.file, "/rewards/silos", "silo",
+                                        &silo, v->n, &ignored) == 0 &&
+               cv_h5_get_column_strings(v->saved.file, "/rewards/silos",
                                         "payee", &payee, v->n, &ignored) == 0 &&
                cv_h5_get_column_strings(v->saved.file, "/rewards/silos",
                                         "amount", &amount, v->n, &ignored) == 0;
@@ -264,8 +275,10 @@ static int table_holds(cv_verify *v)
         char who[CV_ADDRESS_TEXT], what[CV_UNITS_TEXT];
         cv_address_text(who, &v->rewards.payee[i]);
         cv_u256_units(what, &v->rewards.amount[i], job->chain.rewards.decimals);
-        same = strcmp(who, payee[i]) == 0 && strcmp(what, amount[i]) == 0;
+        same = strcmp(job->silos[i].name, silo[i]) == 0 &&
+               strcmp(who, payee[i]) == 0 && strcmp(what, amount[i]) == 0;
     }
+    cv_strings_free(&silo, (size_t)v->n);
     cv_strings_free(&payee, (size_t)v->n);
     cv_strings_free(&amount, (size_t)v->n);
     return same;
@@ -289,8 +302,9 @@ void cv_verify_rewards(cv_verify *v)
 {
     cv_line_kind kind;
     cv_err err = {0};
-    int count = 0, quorum = (int)cv_federation_quorum((uint32_t)v->n,
-                                                      (uint32_t)v->collusion);
+    int count = 0, other = 0;
+    int quorum =
+        (int)cv_federation_quorum((uint32_t)v->n, (uint32_t)v->collusion);
     if (!v->terms.has_rewards)
         return;
     if (cv_rewards_load(v->saved.file, &v->rewards, v->n, &err)) {
@@ -310,6 +324,12 @@ void cv_verify_rewards(cv_verify *v)
                       method_name(v->saved.job));
         return;
     }
+    if (v->rewards.epoch.epoch != 1) { /* a run has one; `fill` makes it so */
+        cv_verify_say(v, CV_LINE_FAILS, "rewards",
+                      "/rewards says epoch %llu, a run has epoch 1 alone",
+                      (unsigned long long)v->rewards.epoch.epoch);
+        return;
+    }
     if (v->rewards.round != v->saved.round || fill_again(v, &err)) {
         cv_verify_say(v, CV_LINE_FAILS, "rewards",
                       "they are not of the newest round%s%s",
@@ -318,16 +338,28 @@ void cv_verify_rewards(cv_verify *v)
     }
     uint8_t digest[32];
     cv_epoch_digest(digest, &v->terms.federation, &v->rewards.epoch);
-    for (int i = 0; i < v->n; i++)
-        count += signed_by(&v->rewards.sig[i], &v->silo[i].attester, digest);
+    for (int i = 0; i < v->n; i++) {
+        const cv_sig *sig = &v->rewards.sig[i];
+        if (signed_by(sig, &v->silo[i].attester, digest))
+            count++;
+        else if (memcmp(sig->b, no_sig, sizeof no_sig) != 0)
+            other++;
+    }
+    if (count >= quorum && other) {
+        cv_verify_say(v, CV_LINE_FAILS, "rewards",
+                      "%d of their signatures are not the attesters' ones of "
+                      "this epoch",
+                      other);
+        return;
+    }
     if (count < quorum || !table_holds(v)) {
         cv_verify_say(
             v, CV_LINE_FAILS, "rewards",
             count < quorum
                 ? "the amounts that follow from the job are not those "
                   "that a quorum has signed"
-                : "/rewards/silos shows other payees or amounts than "
-                  "were signed");
+                : "/rewards/silos shows other silos, payees or "
+                  "amounts than were signed");
         return;
     }
     char total[CV_UNITS_TEXT];

@@ -80,8 +80,9 @@ void cv_verify_records(cv_verify *v)
                   head);
     if (all->proof[0].round > 1)
         cv_verify_say(v, CV_LINE_UNCHECKED, "records",
-                      "rounds before %lld were trained by an older program and "
-                      "have no records in the file",
+                      "rounds before %lld have no records in the file: an "
+                      "older program trained them, or somebody has taken them "
+                      "out",
                       (long long)all->proof[0].round);
 }
 
@@ -237,10 +238,11 @@ void cv_verify_rosters(cv_verify *v)
     v->taken = CV_NEW(v->n, int64_t);
     for (int64_t i = 0; i < v->proofs.n; i++) {
         const cv_proof *p = &v->proofs.proof[i];
-        const char *why;
-        if (p->members.len == 0)
+        const char *why = NULL;
+        if (p->members.len == 0 && !checked)
             continue;
-        why = wrong_roster(v, p);
+        why = p->members.len ? wrong_roster(v, p)
+                             : "is not in the file, though older ones are";
         if (why) {
             cv_verify_say(v, CV_LINE_FAILS, "rosters",
                           "round %lld: the roster %s", (long long)p->round,
@@ -307,7 +309,7 @@ void cv_verify_sums(cv_verify *v)
         size_t bytes = CV_SUM_HEAD + (size_t)n * CV_SUM_MEMBER;
         uint8_t transcript[32] = {0};
         const char *why = NULL;
-        if (p->sums.len == 0 || n == 0)
+        if (n == 0) /* their digests are left; the rosters' lines say so */
             continue;
         if (p->sums.len % bytes || (int64_t)(p->sums.len / bytes) != p->n_sums)
             why = "are not as many as the record says";

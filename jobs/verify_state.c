@@ -20,8 +20,19 @@ static const cv_proof *newest(const cv_verify *v)
 void cv_verify_job(cv_verify *v)
 {
     const cv_job *job = v->saved.job;
-    char digest[65];
+    char digest[65], *text = NULL;
+    cv_err ignored;
     cv_hex(digest, job->digest, 32);
+    /* The digest is of its canonical form: a comment would not be in it. */
+    int same = cv_h5_get_string(v->saved.file, "/job", &text, &ignored) == 0 &&
+               strcmp(text, job->text) == 0;
+    free(text);
+    if (!same) {
+        cv_verify_say(v, CV_LINE_FAILS, "job",
+                      "/job is not as the program writes it: it holds things "
+                      "that its digest does not cover");
+        return;
+    }
     if (strcmp(digest, v->saved.job_digest) != 0) {
         cv_verify_say(v, CV_LINE_FAILS, "job",
                       "its text does not have the digest that the file states");
@@ -104,10 +115,17 @@ void cv_verify_data(cv_verify *v)
     const cv_schema *s = v->saved.schema;
     cv_h5_reader *r = v->saved.file;
     uint8_t digest[32];
-    char *text = cv_schema_to_text(s);
+    char *text = cv_schema_to_text(s), *have = NULL;
+    cv_err ignored;
     cv_data_digest(digest, text);
+    int same = cv_h5_get_string(r, "/data/schema", &have, &ignored) == 0 &&
+               strcmp(text, have) == 0;
     free(text);
-    if (memcmp(digest, newest(v)->data, 32) != 0)
+    free(have);
+    if (!same)
+        cv_verify_say(v, CV_LINE_FAILS, "data",
+                      "/data/schema is not as the program writes it");
+    else if (memcmp(digest, newest(v)->data, 32) != 0)
         cv_verify_say(v, CV_LINE_FAILS, "data",
                       "columns, levels or scales are not those of the newest "
                       "record");
@@ -194,9 +212,12 @@ static double last_epsilon(cv_verify *v)
     return e;
 }
 
+/* Noise that is too small comes to infinity, which nothing else is near. */
 static int about(double a, double b)
 {
-    return fabs(a - b) <= 1e-9 * fmax(1.0, fabs(b));
+    return a == b ||
+           (isfinite(a) && isfinite(b) &&
+            fabs(a - b) <= 1e-9 * fmax(1.0, fabs(b)));
 }
 
 static void verify_epsilon(cv_verify *v)
@@ -206,7 +227,7 @@ static void verify_epsilon(cv_verify *v)
     cv_err err = {0};
     int64_t per_round =
         job->privacy.unit == CV_UNIT_RECORD ? job->training.local.steps : 1;
-    if (cv_privacy_report_load(&v->saved, &r, &err)) {
+    if (cv_privacy_report_load(&v->saved, &r, 0, &err)) {
         cv_verify_error(v, "ledger", &err);
         return;
     }

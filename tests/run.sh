@@ -63,7 +63,7 @@ done
 for dir in build build-asan; do
     for exe in "$dir"/tests/core/test_* "$dir"/tests/privacy/test_* \
         "$dir"/tests/io/test_* "$dir"/tests/solver/test_* \
-        "$dir"/tests/chain/test_*; do
+        "$dir"/tests/chain/test_* "$dir"/tests/jobs/test_*; do
         run "$exe" "$exe"
     done
     for exe in "$dir"/tests/mpi/test_*; do

@@ -4,7 +4,8 @@
 #   sh tests/bench/run.sh [NAME...]     all, or some of: train round launch
 #                                       mnist memory checkpoint saving
 #                                       quickstart silos noise transform dpsgd
-#                                       private journal settle
+#                                       private journal accountant settle
+#                                       verify
 # BUILD names another build folder, BENCH_TIMES how often to measure. Nothing
 # here is a test: a limit that was missed is a line in the table. README.md says
 # how to read it.
@@ -22,7 +23,8 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] ||
     set -- train round launch mnist memory checkpoint saving quickstart silos \
-        noise transform dpsgd private journal accountant settle
+        noise transform dpsgd private journal accountant settle \
+        verify
 
 sh jobs/packages.sh build data tests node bench
 echo "== build $build"
@@ -67,7 +69,7 @@ bench() {
     noise | transform | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
     private) mpirun -n 4 "$build/tests/bench/bench_private_round" ;;
     journal) "$build/tests/bench/bench_journal" "$build/bench" ;;
-    launch | mnist | memory | saving | quickstart | silos | settle)
+    launch | mnist | memory | saving | quickstart | silos | settle | verify)
         $python "$here/bench_$1.py" ;;
     *) echo "run.sh: no benchmark called '$1'" >&2; return 2 ;;
     esac
