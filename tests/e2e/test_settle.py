@@ -112,8 +112,10 @@ def killed_at_each_request(folder, mode):
             done = len(proxy.seen) <= k
             p.kill()
             p.communicate()
-            settle(run, s.node.url, "--batch", 2)
+            r = report(run, s.node.url, "--batch", 2)
             s.federation.check(about, 4)
+            # Each transaction on the chain is one that the outbox knows.
+            assert r["transactions"]["mined"] == 3, (k, r)
             if done:
                 break
         assert 20 < k < 199, k
@@ -245,7 +247,8 @@ def fees_rise(folder):
     with Setting(folder) as s:
         run, about = s.new()
         s.node.automine(False)
-        p = s.begin(run, "--json")
+        # Not because it is old.
+        p = s.begin(run, "--json", "--replace-after", 80000)
         wait_for(lambda: len(s.pool()) == 1, "the opening")
         first = s.pool()[0]
         s.node.base_fee(10**11)
