@@ -4,6 +4,7 @@ have every round once and in order."""
 import os
 import shutil
 import signal
+import sqlite3
 import time
 
 import evm
@@ -416,6 +417,16 @@ def another_history(folder):
 @test
 def rounds_done_again_while_one_waits(folder):
     """What was sent and is not mined is outbid by what replaced it."""
+    done_again(folder, "state")
+
+
+@test
+def rounds_done_again_after_a_kill(folder):
+    """The same, killed between sending and writing that down."""
+    done_again(folder, "0")
+
+
+def done_again(folder, state):
     with Setting(folder) as s:
         run, about = s.new()
         settle(run, s.node.url)
@@ -425,6 +436,9 @@ def rounds_done_again_while_one_waits(folder):
         wait_for(lambda: len(s.pool()) == 1, "rounds 21 to 30")
         p.kill()
         p.communicate()
+        with sqlite3.connect(os.path.join(run, "outbox.db")) as db:
+            db.execute("UPDATE tx SET state = %s WHERE first = 21" % state)
+        db.close()
         about = s.federation.outbox(run, run=1, rounds=30, salt_from=25, salt=9)
         first = s.pool()
         p = s.begin(run)
