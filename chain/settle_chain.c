@@ -150,8 +150,11 @@ int cv_settle_look(cv_settler *s, cv_err *err)
     int rc = cv_node_block(s->rpc, &s->latest, &found, CV_BLOCK_LATEST, err);
     if (!rc)
         rc = read_view(s, &s->now, CV_BLOCK_LATEST, err);
-    if (!rc && s->now.last + (uint64_t)s->now.opened != before)
+    /* Whoever lost a race lost it to somebody's progress. */
+    if (!rc && s->now.last + (uint64_t)s->now.opened != before) {
         s->overtaken_at = 0;
+        s->reverts = 0;
+    }
     if (!rc)
         rc = check_view(s, &s->now, err);
     if (rc)

@@ -235,8 +235,12 @@ static int keep_going(cv_settler *s, cv_outbox_tx *t, cv_err *err)
 {
     int known = 0, rc = 0;
     if (stale(s, t)) {
-        if (t->state == CV_TX_BUILT)
-            return drop(s, t, err);
+        /* Killed after sending and before writing that down? */
+        if (t->state == CV_TX_BUILT) {
+            rc = cv_node_knows(s->rpc, &known, t->hash, err);
+            if (rc || !known)
+                return rc ? rc : drop(s, t, err);
+        }
         s->rival = t->id;
         s->outstanding--;
         return 0;

@@ -4,6 +4,7 @@ have every round once and in order."""
 import os
 import shutil
 import signal
+import sqlite3
 import time
 
 import evm
@@ -112,8 +113,10 @@ def killed_at_each_request(folder, mode):
             done = len(proxy.seen) <= k
             p.kill()
             p.communicate()
-            settle(run, s.node.url, "--batch", 2)
+            r = report(run, s.node.url, "--batch", 2)
             s.federation.check(about, 4)
+            # Each transaction on the chain is one that the outbox knows.
+            assert r["transactions"]["mined"] == 3, (k, r)
             if done:
                 break
         assert 20 < k < 199, k
@@ -245,7 +248,8 @@ def fees_rise(folder):
     with Setting(folder) as s:
         run, about = s.new()
         s.node.automine(False)
-        p = s.begin(run, "--json")
+        # Not because it is old.
+        p = s.begin(run, "--json", "--replace-after", 80000)
         wait_for(lambda: len(s.pool()) == 1, "the opening")
         first = s.pool()[0]
         s.node.base_fee(10**11)
@@ -413,6 +417,16 @@ def another_history(folder):
 @test
 def rounds_done_again_while_one_waits(folder):
     """What was sent and is not mined is outbid by what replaced it."""
+    done_again(folder, "state")
+
+
+@test
+def rounds_done_again_after_a_kill(folder):
+    """The same, killed between sending and writing that down."""
+    done_again(folder, "0")
+
+
+def done_again(folder, state):
     with Setting(folder) as s:
         run, about = s.new()
         settle(run, s.node.url)
@@ -422,6 +436,9 @@ def rounds_done_again_while_one_waits(folder):
         wait_for(lambda: len(s.pool()) == 1, "rounds 21 to 30")
         p.kill()
         p.communicate()
+        with sqlite3.connect(os.path.join(run, "outbox.db")) as db:
+            db.execute("UPDATE tx SET state = %s WHERE first = 21" % state)
+        db.close()
         about = s.federation.outbox(run, run=1, rounds=30, salt_from=25, salt=9)
         first = s.pool()
         p = s.begin(run)
