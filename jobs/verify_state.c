@@ -215,9 +215,8 @@ static double last_epsilon(cv_verify *v)
 /* Noise that is too small comes to infinity, which nothing else is near. */
 static int about(double a, double b)
 {
-    return a == b ||
-           (isfinite(a) && isfinite(b) &&
-            fabs(a - b) <= 1e-9 * fmax(1.0, fabs(b)));
+    return a == b || (isfinite(a) && isfinite(b) &&
+                      fabs(a - b) <= 1e-9 * fmax(1.0, fabs(b)));
 }
 
 static void verify_epsilon(cv_verify *v)
