@@ -106,16 +106,23 @@ static int mark_one(cv_settler *s, const cv_outbox_epoch *e,
         *state = table[i].state;
         break;
     }
+    int ours = 0;
     for (size_t i = 0; i < s->n_tx && *state <= CV_OUTBOX_SENT; i++) {
         const cv_outbox_tx *t = &s->tx[i];
-        if (t->kind == CV_TX_EPOCH && t->first == e->epoch.epoch &&
-            t->last == e->epoch.version && t->state == CV_TX_SENT)
+        if (t->kind != CV_TX_EPOCH || t->first != e->epoch.epoch ||
+            t->last != e->epoch.version)
+            continue;
+        ours |= t->state <= CV_TX_FINAL;
+        if (t->state == CV_TX_SENT)
             *state = CV_OUTBOX_SENT;
-        if (t->kind == CV_TX_EPOCH && t->first == e->epoch.epoch &&
-            t->last == e->epoch.version && *state == CV_OUTBOX_SENT &&
-            t->state >= CV_TX_MINED && t->state <= CV_TX_FINAL)
+        if (*state == CV_OUTBOX_SENT && t->state >= CV_TX_MINED &&
+            t->state <= CV_TX_FINAL)
             *state = CV_OUTBOX_MINED;
     }
+    /* Somebody else's transaction, or one that this outbox has forgotten: there
+     * is no receipt whose depth could be waited for; else it has to be safe. */
+    if (*state == CV_OUTBOX_SENT && !ours && s->net->confirmations == 0)
+        *state = CV_OUTBOX_MINED;
     return 0;
 }
 
