@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "io/silo.h"
 #include "io/table.h"
+#include "jobs/chain_terms.h"
 #include "jobs/commands.h"
 #include "jobs/saved.h"
 #include "jobs/site_ledger.h"
@@ -278,6 +279,35 @@ static void print_privacy(const cv_job *job)
     printf("\n");
 }
 
+/* Where proofs go, who is paid by what, and what that shows. */
+static int print_chain(const cv_job *job, cv_err *err)
+{
+    static const char *const shown[] = {
+        "who took part", "who took part",
+        "each silo's number of training rows, its own word",
+        "how many test rows of its own the model gets right, by its own word",
+        "the last round's sums of fixed groups of silos"};
+    cv_chain_terms terms;
+    char a[CV_ADDRESS_TEXT], b[CV_ADDRESS_TEXT];
+    size_t n;
+    int rc = cv_chain_terms_of(job, &terms, err);
+    if (rc <= 0)
+        return rc;
+    cv_address_text(a, &terms.federation.contract);
+    printf("chain       %s, federation %s\n", terms.network->name, a);
+    if (!terms.has_rewards)
+        return 0;
+    cv_address_text(a, &terms.token);
+    cv_address_text(b, &terms.sponsor);
+    printf("rewards     %s tokens (%s)\n            from %s, by %s%s;\n"
+           "            shows %s\n",
+           job->chain.rewards.pool, a, b,
+           cv_job_words("chain.rewards.method", &n)[job->chain.rewards.method],
+           terms.cap_ppm < 1000000 ? ", capped" : "",
+           shown[job->chain.rewards.method]);
+    return 0;
+}
+
 static void print_costs(const cv_job *job, const cv_model *model, const view *v)
 {
     const cv_strategy *st = cv_strategy_find(job->training.strategy);
@@ -331,11 +361,13 @@ static int print_plan(const cv_job *job, const view *v, cv_err *err)
     print_training(job);
     print_masks(job);
     print_privacy(job);
-    if (model)
+    int rc = print_chain(job, err);
+    if (!rc && model)
         print_costs(job, model, v);
-    printf("%s is valid\n", job->file);
+    if (!rc)
+        printf("%s is valid\n", job->file);
     cv_model_destroy(&model);
-    return 0;
+    return rc;
 }
 
 int cv_cmd_check(int argc, char **argv, cv_err *err)

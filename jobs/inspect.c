@@ -75,6 +75,17 @@ static int load_report(cv_h5_reader *file, report *r, cv_err *err)
     return rc;
 }
 
+/* Names are the job's, which has been checked. */
+static int check_names(const cv_job *job, const report *r, cv_err *err)
+{
+    int same = r->n_silos == job->n_silos;
+    for (int64_t i = 0; i < r->n_silos && same; i++)
+        same = strcmp(r->silo[i], job->silos[i].name) == 0;
+    return same ? 0
+                : cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                             "/silos are not the silos of the job");
+}
+
 static void free_report(report *r)
 {
     cv_strings_free(&r->col, r->n_cols);
@@ -298,6 +309,8 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
     if (rc)
         return rc;
     rc = load_report(s.file, &r, err);
+    if (!rc)
+        rc = check_names(s.job, &r, err);
     if (!rc)
         rc = cv_privacy_report_load(&s, &privacy, 1, err);
     if (!rc && json) {

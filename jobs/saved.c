@@ -147,6 +147,20 @@ static int check_shapes(const cv_saved *s, cv_err *err)
     return 0;
 }
 
+/* Texts that are printed: a file from anybody must not move the cursor of whoever
+ * inspects it. */
+static int get_plain(cv_h5_reader *r, const char *name, char **out, cv_err *err)
+{
+    int rc = cv_h5_get_attr_string(r, "/", name, out, err);
+    for (const char *c = rc ? "" : *out; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                              "root attribute %s holds a control character, "
+                              "which no run of Covey writes",
+                              name);
+    return rc;
+}
+
 /* The parameters must be those whose digest the file states. */
 static int check_digest(const cv_saved *s, const char *path, cv_err *err)
 {
@@ -178,9 +192,9 @@ static int load(cv_saved *s, const char *path, cv_err *err)
         rc = cv_h5_get_attr_string(s->file, "/", "job_digest", &s->job_digest,
                                    err);
     if (!rc)
-        rc = cv_h5_get_attr_string(s->file, "/", "created", &s->created, err);
+        rc = get_plain(s->file, "created", &s->created, err);
     if (!rc)
-        rc = cv_h5_get_attr_string(s->file, "/", "program", &s->program, err);
+        rc = get_plain(s->file, "program", &s->program, err);
     if (!rc)
         rc = cv_h5_get_string(s->file, "/job", &text, err);
     if (!rc)
