@@ -48,11 +48,29 @@ static void test_digest(void **state)
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+/* Python: leaf = sha256(b"\\0" + le64(0) + bytes), root = sha256(b"\\1" +
+ * le64(12) + leaf); privacy/commit.h has the rest. */
+static void test_root(void **state)
+{
+    (void)state;
+    static const float w[] = {1.0f, -2.5f, 0.1f};
+    uint8_t root[32], other[32];
+    char hex[65];
+    cv_params_root(root, w, 3);
+    cv_hex(hex, root, 32);
+    assert_string_equal(
+        hex,
+        "623817b9455257420112e997dbb960b32d61a2b1f9afec459e36a571e6981c45");
+    cv_params_root(other, w, 2);
+    assert_memory_not_equal(other, root, 32);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_views),
         cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
