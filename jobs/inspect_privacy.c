@@ -8,6 +8,7 @@
 
 #include "core/mem.h"
 #include "jobs/json.h"
+#include "jobs/paragraph.h"
 
 static int is_record(const cv_job *job)
 {
@@ -85,15 +86,7 @@ static void say(const char *label, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     int at = printf("  %-*s", INDENT - 2, label);
-    char *save = NULL;
-    for (char *word = strtok_r(text, " ", &save); word;
-         word = strtok_r(NULL, " ", &save)) {
-        int n = (int)strlen(word);
-        if (at > INDENT && at + 1 + n > WIDTH)
-            at = printf("\n%*s", INDENT, "") - 1;
-        at += printf("%s%s", at > INDENT ? " " : "", word);
-    }
-    printf("\n");
+    cv_print_words(at, INDENT, WIDTH, text);
 }
 
 static void say_masks(const cv_saved *s, const cv_saved_privacy *p)

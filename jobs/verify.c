@@ -12,6 +12,7 @@
 #include "core/mem.h"
 #include "jobs/commands.h"
 #include "jobs/json.h"
+#include "jobs/paragraph.h"
 #include "jobs/rpc_options.h"
 
 /* ---- lines --------------------------------------------------------------------------- */
@@ -70,23 +71,15 @@ static const char *kind_word(const cv_line *line, char *room, size_t size)
     return room;
 }
 
-/* A paragraph broken at 80 columns behind two labels. */
+/* A paragraph behind two labels. */
 static void print_line(const cv_line *line)
 {
     enum { WIDTH = 100, INDENT = 36 };
     char room[40], text[sizeof line->text];
     int at =
         printf("%-13s %-20s  ", line->what, kind_word(line, room, sizeof room));
-    char *save = NULL;
     snprintf(text, sizeof text, "%s", line->text);
-    for (char *word = strtok_r(text, " ", &save); word;
-         word = strtok_r(NULL, " ", &save)) {
-        int n = (int)strlen(word);
-        if (at > INDENT && at + 1 + n > WIDTH)
-            at = printf("\n%*s", INDENT, "") - 1;
-        at += printf("%s%s", at > INDENT ? " " : "", word);
-    }
-    printf("\n");
+    cv_print_words(at, INDENT, WIDTH, text);
 }
 
 static int count_kind(const cv_verify *v, cv_line_kind kind)
@@ -110,8 +103,11 @@ static void print_report(const cv_verify *v)
         printf("%d of %d lines FAIL: this file is not what the silos signed\n",
                failed, v->n_lines);
     else
-        printf("everything that can be checked here holds; it rests on one "
-               "honest silo in every roster\n");
+        printf("everything that can be checked here holds; %s\n",
+               v->saved.job->simulate.enabled
+                   ? "silos are SIMULATED: whoever ran it holds all keys, so "
+                     "this file agrees with itself"
+                   : "it rests on one honest silo in every roster");
     printf("verify cannot see: noise that a silo left out, false data, rows "
            "that are not there, a fork that was never shown\n");
 }
