@@ -117,29 +117,38 @@ void cv_ledger_digest(uint8_t out[32], const cv_segment *s, size_t n)
     free(word);
 }
 
+/* Counts as le64 words; the caller frees them. */
+static cv_part count_part(const int64_t *v, int n)
+{
+    uint8_t *word = CV_NEW(8 * (size_t)n, uint8_t);
+    for (int i = 0; i < n; i++)
+        cv_put_le64(word + 8 * i, (uint64_t)v[i]);
+    return (cv_part){word, 8 * (size_t)n};
+}
+
 void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
                      const uint8_t ledger[32],
                      const uint8_t plan[CV_PLAN_BYTES],
-                     const cv_chain_span *span, const int64_t *coalition,
-                     int n_coalitions)
+                     const cv_chain_state *paid)
 {
     uint8_t first[8];
-    uint8_t(*count)[8] = cv_calloc((size_t)n_coalitions, sizeof *count);
-    cv_part part[7] = {
+    cv_part part[8] = {
         {server, 32 * CV_MAX_STATE}, {ledger, 32}, {plan, CV_PLAN_BYTES}};
-    size_t n = 3;
-    if (span) {
-        cv_put_le64(first, (uint64_t)span->first);
-        part[n++] = (cv_part){span->before, 32};
-        part[n++] = (cv_part){first, 8};
-        part[n++] = (cv_part){span->first_before, 32};
+    if (!paid) {
+        cv_tagged_hash(out, "covey state v1", part, 3);
+        return;
     }
-    for (int k = 0; k < n_coalitions; k++)
-        cv_put_le64(count[k], (uint64_t)coalition[k]);
-    if (n_coalitions)
-        part[n++] = (cv_part){count, 8 * (size_t)n_coalitions};
-    cv_tagged_hash(out, "covey state v1", part, n);
-    free(count);
+    cv_part taken = count_part(paid->taken, paid->n_silos);
+    cv_part values = count_part(paid->coalition, paid->n_coalitions);
+    cv_put_le64(first, (uint64_t)paid->span->first);
+    part[3] = (cv_part){paid->span->before, 32};
+    part[4] = (cv_part){first, 8};
+    part[5] = (cv_part){paid->span->first_before, 32};
+    part[6] = taken;
+    part[7] = values;
+    cv_tagged_hash(out, "covey state v1", part, 8);
+    free((void *)taken.data);
+    free((void *)values.data);
 }
 
 void cv_record_signing(uint8_t out[32], const uint8_t run_id[32], int64_t round,

@@ -108,18 +108,24 @@ void cv_transcript_add(uint8_t transcript[32], const uint8_t step_ctx[32],
 void cv_data_digest(uint8_t out[32], const char *schema);
 
 void cv_ledger_digest(uint8_t out[32], const cv_segment *s, size_t n);
-/** State that the next round goes on from. span: of the chain (below), or NULL;
- *  coalition (n_coalitions): test counts for rewards, n_coalitions 0 without. */
+/** State that the next round goes on from. paid: what chain and rewards go on
+ *  from (below), or NULL without a chain. */
 typedef struct {
     uint8_t before[32];       /* head of the chain before this round's record */
     int64_t first;            /* first round that no attestation covers yet */
     uint8_t first_before[32]; /* the head before that one */
 } cv_chain_span;
+typedef struct {
+    const cv_chain_span *span;
+    const int64_t *taken; /* (n_silos) rounds that each silo took part in */
+    int n_silos;
+    const int64_t *coalition; /* (n_coalitions) test counts of groups' models */
+    int n_coalitions;         /* 0: not known, or not needed */
+} cv_chain_state;
 void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
                      const uint8_t ledger[32],
                      const uint8_t plan[CV_PLAN_BYTES],
-                     const cv_chain_span *span, const int64_t *coalition,
-                     int n_coalitions);
+                     const cv_chain_state *paid);
 
 /** What a silo's identity signs: the record, and the one that it replaces
  *  (zeros: none). */

@@ -48,8 +48,10 @@ void cv_record_state(cv_run *run)
         cv_put_le64(sec->plan + 8 * k, bits);
         cv_put_le64(sec->plan + 32 + 8 * k, (uint64_t)(int64_t)whole[k]);
     }
+    cv_chain_state paid = {cv_attest_span(run), run->taken, run->fed.n_silos,
+                           sec->coalition, sec->n_coalitions};
     cv_state_digest(sec->state, sec->server, sec->ledger, sec->plan,
-                    cv_attest_span(run), sec->coalition, sec->n_coalitions);
+                    paid.span ? &paid : NULL);
 }
 
 /* Kept for run.h5, with what the chain needs to go on from here. */

@@ -207,6 +207,19 @@ static const char *method_name(const cv_job *job)
     return cv_job_words("chain.rewards.method", &n)[job->chain.rewards.method];
 }
 
+/* The counts that the run goes on from are those that were paid for. */
+static int same_coalitions(cv_verify *v, const cv_rewards *r)
+{
+    size_t n = (size_t)r->n_values;
+    int64_t *have = CV_NEW(n, int64_t);
+    cv_err ignored;
+    int same = cv_h5_get(v->saved.file, "/proofs/coalitions", CV_H5_I64, have,
+                         n, &ignored) == 0 &&
+               memcmp(have, r->value, n * sizeof *have) == 0;
+    free(have);
+    return same;
+}
+
 /* What the silos' numbers rest on; NULL if they cannot be so. */
 static const char *check_basis(cv_verify *v, cv_line_kind *kind)
 {
@@ -232,7 +245,8 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
             return NULL;
     if (m == CV_REWARD_SHAPLEY) {
         int64_t *basis = CV_NEW(v->n, int64_t);
-        int same = r->n_values == 1 << job->chain.rewards.groups;
+        int same = r->n_values == 1 << job->chain.rewards.groups &&
+                   same_coalitions(v, r);
         if (same)
             cv_rewards_shapley(basis, r->value, v->n,
                                job->chain.rewards.groups);

@@ -343,8 +343,11 @@ static void know_all(known *k, const cv_verify *v)
         know(k, chain[i]);
     for (size_t i = 0; i < 3 && v->terms.has_rewards; i++)
         know(k, rewards[i]);
-    if (v->terms.has_rewards && job->chain.rewards.method == CV_REWARD_SHAPLEY)
+    if (v->terms.has_rewards &&
+        job->chain.rewards.method == CV_REWARD_SHAPLEY) {
         know(k, "/rewards/coalitions");
+        know(k, "/proofs/coalitions");
+    }
     if (job->privacy.enabled)
         know(k, "/privacy/ledger");
     if (v->saved.schema->target.n_levels)

@@ -305,14 +305,18 @@ static void state_and_ledger(void **state)
     cv_chain_span span = {.first = 4};
     cv_segment s[2] = {{.noise_multiplier = 1, .sampling = 0.5, .steps = 3},
                        {.noise_multiplier = 2, .sampling = 1, .steps = 4}};
-    int64_t counts[4] = {5, 6, 7, 8};
-    cv_state_digest(want, server, ledger, plan, NULL, NULL, 0);
-    cv_state_digest(have, server, ledger, plan, &span, NULL, 0);
+    int64_t counts[4] = {5, 6, 7, 8}, taken[2] = {9, 10};
+    cv_chain_state paid = {&span, taken, 2, counts, 4}, less = paid;
+    cv_state_digest(want, server, ledger, plan, NULL);
+    cv_state_digest(have, server, ledger, plan, &paid);
     assert_memory_not_equal(have, want, 32);
-    cv_state_digest(have, server, ledger, plan, NULL, counts, 4);
+    cv_state_digest(want, server, ledger, plan, &paid);
+    less.n_coalitions = 3;
+    cv_state_digest(have, server, ledger, plan, &less);
     assert_memory_not_equal(have, want, 32);
-    cv_state_digest(want, server, ledger, plan, &span, counts, 4);
-    cv_state_digest(have, server, ledger, plan, &span, counts, 3);
+    less = paid;
+    less.n_silos = 1;
+    cv_state_digest(have, server, ledger, plan, &less);
     assert_memory_not_equal(have, want, 32);
     uint8_t *bytes[] = {server[CV_MAX_STATE - 1] + 31,
                         ledger,
@@ -320,10 +324,11 @@ static void state_and_ledger(void **state)
                         span.before,
                         (uint8_t *)&span.first,
                         (uint8_t *)&counts[3],
+                        (uint8_t *)&taken[1],
                         span.first_before + 31};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         *bytes[i] ^= 1;
-        cv_state_digest(have, server, ledger, plan, &span, counts, 4);
+        cv_state_digest(have, server, ledger, plan, &paid);
         *bytes[i] ^= 1;
         assert_memory_not_equal(have, want, 32);
     }
