@@ -15,7 +15,8 @@ static const struct {
     {"RunExists", "bytes32 runId", "the run was opened already"},
     {"UnknownRun", "bytes32 runId", "the run was never opened"},
     {"NotSilo", "address silo",
-     "not a member of the federation; its owner adds silos"},
+     "not a member of the federation; its owner adds silos with `covey chain "
+     "register`"},
     {"SiloTwice", "address silo", "a silo is there twice"},
     {"NumberOfSilos", "uint256 found,uint256 least,uint256 most",
      "too few or too many silos"},
