@@ -99,7 +99,7 @@ static void say_masks(const cv_saved *s, const cv_saved_privacy *p)
         s->job->training.min_silos > t + 2 ? s->job->training.min_silos : t + 2,
         p->simulated || s->job->simulate.enabled
             ? "silos are SIMULATED: one party holds all data and keys"
-            : "signatures in records.log, which inspect does not check");
+            : "their signatures are for `covey verify` to check");
     say("collusion",
         "up to %d operator%s may pool what they see without learning more of "
         "another silo than the sum of the rest",
