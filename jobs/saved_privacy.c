@@ -136,7 +136,7 @@ int cv_saved_privacy_save(cv_h5_writer *w, const cv_saved_privacy *p,
             rc = cv_h5_attr_string(
                 w, "/proofs", "description",
                 "record: digest of the newest round, linked to those before; "
-                "its signatures are in records.log",
+                "its signatures are in signatures, and in records.log",
                 err);
     }
     if (rc || !job->privacy.enabled)

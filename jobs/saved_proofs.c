@@ -130,17 +130,29 @@ static const char *const column_name[N_COLUMNS] = {
     "round", "attempt",      "draw",      "field_bits",
     "sums",  "roster_bytes", "sum_bytes", "attested_from"};
 
-/* Rounds before this place have lost their details. */
-static int64_t detailed_from(const cv_proofs *all)
+/* Rounds before this place have lost their sums, or rosters. */
+static int64_t kept_from(const cv_proofs *all, size_t member, size_t most)
 {
-    size_t left = CV_PROOFS_DETAIL;
     int64_t i = all->n;
-    while (i > 0 && all->proof[i - 1].members.len <= left &&
-           all->proof[i - 1].sums.len <= left - all->proof[i - 1].members.len) {
-        i--;
-        left -= all->proof[i].members.len + all->proof[i].sums.len;
+    for (size_t left = most; i > 0; i--) {
+        const cv_buf *b =
+            (const cv_buf *)(const void *)((const char *)&all->proof[i - 1] +
+                                           member);
+        if (b->len > left)
+            break;
+        left -= b->len;
     }
     return i;
+}
+
+static int64_t sums_from(const cv_proofs *all)
+{
+    return kept_from(all, offsetof(cv_proof, sums), CV_PROOFS_SUMS);
+}
+
+static int64_t rosters_from(const cv_proofs *all)
+{
+    return kept_from(all, offsetof(cv_proof, members), CV_PROOFS_ROSTERS);
 }
 
 /* ---- saving ----------------------------------------------------------------------- */
@@ -170,23 +182,23 @@ static int save_digests(cv_h5_writer *w, const cv_proofs *all, cv_err *err)
     return rc;
 }
 
-static int save_rounds(cv_h5_writer *w, const cv_proofs *all, int64_t from,
-                       cv_err *err)
+static int save_rounds(cv_h5_writer *w, const cv_proofs *all, cv_err *err)
 {
+    int64_t sums = sums_from(all), rosters = rosters_from(all);
     size_t n = (size_t)all->n;
     int64_t *v = CV_NEW(N_COLUMNS * n, int64_t);
     cv_h5_column col[N_COLUMNS];
     for (size_t i = 0; i < n; i++) {
         const cv_proof *p = &all->proof[i];
-        int keep = (int64_t)i >= from;
-        const int64_t row[N_COLUMNS] = {p->round,
-                                        p->attempt,
-                                        p->draw,
-                                        p->wide ? 61 : 32,
-                                        p->n_sums,
-                                        keep ? (int64_t)p->members.len : 0,
-                                        keep ? (int64_t)p->sums.len : 0,
-                                        all->attested[i].span.first};
+        const int64_t row[N_COLUMNS] = {
+            p->round,
+            p->attempt,
+            p->draw,
+            p->wide ? 61 : 32,
+            p->n_sums,
+            (int64_t)i < rosters ? 0 : (int64_t)p->members.len,
+            (int64_t)i < sums ? 0 : (int64_t)p->sums.len,
+            all->attested[i].span.first};
         for (size_t c = 0; c < N_COLUMNS; c++)
             v[c * n + i] = row[c];
     }
@@ -206,15 +218,14 @@ static int save_rounds(cv_h5_writer *w, const cv_proofs *all, int64_t from,
 
 /* Details of all rounds, one after the other; roster_bytes and sum_bytes say
  * where one ends. */
-static int save_details(cv_h5_writer *w, const cv_proofs *all, int64_t from,
-                        cv_err *err)
+static int save_details(cv_h5_writer *w, const cv_proofs *all, cv_err *err)
 {
     cv_buf members = {0}, sums = {0};
-    for (int64_t i = from; i < all->n; i++) {
+    for (int64_t i = rosters_from(all); i < all->n; i++)
         cv_buf_add(&members, all->proof[i].members.data,
                    all->proof[i].members.len);
+    for (int64_t i = sums_from(all); i < all->n; i++)
         cv_buf_add(&sums, all->proof[i].sums.data, all->proof[i].sums.len);
-    }
     int64_t dims[2] = {(int64_t)members.len, (int64_t)sums.len};
     int rc = members.len == 0
                  ? 0
@@ -262,14 +273,13 @@ int cv_proofs_save(cv_h5_writer *w, const cv_proofs *all, int chain,
                    cv_err *err)
 {
     int64_t three[3] = {all->n, all->n_silos, CV_SIGNED_BYTES};
-    int64_t from = detailed_from(all);
     if (!all->n)
         return 0;
-    int rc = save_rounds(w, all, from, err);
+    int rc = save_rounds(w, all, err);
     if (!rc)
         rc = save_digests(w, all, err);
     if (!rc)
-        rc = save_details(w, all, from, err);
+        rc = save_details(w, all, err);
     if (!rc)
         rc = save_bytes(w, "signatures", all->signature, 3, three,
                         "silos' signatures of the record: the record that it "
@@ -297,7 +307,8 @@ static int load_bytes(cv_h5_reader *r, const char *name, void *out, size_t n,
 static int load_rounds(cv_h5_reader *r, cv_proofs *all, int64_t n,
                        int64_t *member_bytes, int64_t *sum_bytes, cv_err *err)
 {
-    int64_t *v = CV_NEW(N_COLUMNS * (size_t)n, int64_t), total = 0;
+    int64_t *v = CV_NEW(N_COLUMNS * (size_t)n, int64_t);
+    int64_t members = 0, sums = 0;
     int rc = 0;
     for (size_t c = 0; c < N_COLUMNS && !rc; c++)
         rc = cv_h5_get_column(r, "/proofs/rounds", column_name[c], CV_H5_I64,
@@ -315,9 +326,10 @@ static int load_rounds(cv_h5_reader *r, cv_proofs *all, int64_t n,
         if (p->round < 1 || (i && p->round != p[-1].round + 1) ||
             (v[C_FIELD * n + i] != 61 && v[C_FIELD * n + i] != 32) ||
             p->n_sums < 0 || member_bytes[i] < 0 || sum_bytes[i] < 0 ||
-            member_bytes[i] > CV_PROOFS_DETAIL ||
-            sum_bytes[i] > CV_PROOFS_DETAIL ||
-            (total += member_bytes[i] + sum_bytes[i]) > CV_PROOFS_DETAIL ||
+            member_bytes[i] > CV_PROOFS_ROSTERS ||
+            sum_bytes[i] > CV_PROOFS_SUMS ||
+            (members += member_bytes[i]) > CV_PROOFS_ROSTERS ||
+            (sums += sum_bytes[i]) > CV_PROOFS_SUMS ||
             all->attested[i].span.first < 0 ||
             all->attested[i].span.first > p->round)
             rc = wrong(err, "rounds holds numbers that no run of Covey can "

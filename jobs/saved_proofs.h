@@ -1,9 +1,9 @@
 /** The proof records of a run, in memory and in a checkpoint (/proofs).
  *
  *  The whole record of every round is in run.h5, with the signatures of all
- *  rounds that ended with a checkpoint.  What grows with sums and members
- *  (rosters, transcripts) is kept for the newest rounds, up to
- *  CV_PROOFS_DETAIL bytes: of older ones the digests are left.
+ *  rounds that ended with a checkpoint.  What grows with sums and members is
+ *  kept for the newest rounds, up to so many bytes of sums and of rosters: of
+ *  older ones the digests are left, so that a long run's checkpoints stay small.
  */
 #ifndef COVEY_JOBS_SAVED_PROOFS_H
 #define COVEY_JOBS_SAVED_PROOFS_H
@@ -12,7 +12,7 @@
 #include "io/checkpoint.h"
 #include "jobs/proof.h"
 
-#define CV_PROOFS_DETAIL (64 << 20)
+enum { CV_PROOFS_SUMS = 8 << 20, CV_PROOFS_ROSTERS = 16 << 20 };
 
 /** A silo's signature of a record: what it supersedes, then the signature. */
 enum { CV_SIGNED_BYTES = 32 + CV_SIG_BYTES };

@@ -390,7 +390,7 @@ static void note_transcript(summing *m)
     }
     cv_transcript_add(p->transcript, m->ctx, m->challenge, sum.data, sum.len);
     p->n_sums++;
-    if (m->run->fed.rank == 0 && p->sums.len <= CV_PROOFS_DETAIL)
+    if (m->run->fed.rank == 0 && p->sums.len <= CV_PROOFS_SUMS)
         cv_buf_add(&p->sums, sum.data, sum.len);
     cv_buf_free(&sum);
 }

@@ -232,6 +232,24 @@ static const char *wrong_roster(const cv_verify *v, const cv_proof *p)
     return why;
 }
 
+/* Are the details of the rounds up to place i missing because there was no more
+ * room for them?  The oldest that are kept, and the youngest that are not, say. */
+static int older_is_gone(const cv_verify *v, int64_t i, int sums)
+{
+    const cv_proofs *all = &v->proofs;
+    size_t kept = 0, most = sums ? CV_PROOFS_SUMS : CV_PROOFS_ROSTERS;
+    while (i + 1 < all->n && (sums ? all->proof[i + 1].sums.len
+                                   : all->proof[i + 1].members.len) == 0)
+        i++;
+    const cv_proof *p = &all->proof[i];
+    size_t n = p->n_silos > 0 ? (size_t)p->n_silos : 0;
+    for (int64_t k = i + 1; k < all->n; k++)
+        kept += sums ? all->proof[k].sums.len : all->proof[k].members.len;
+    size_t size = sums ? (size_t)p->n_sums * (CV_SUM_HEAD + n * CV_SUM_MEMBER)
+                       : n * CV_ROSTER_BYTES;
+    return kept + size > most;
+}
+
 void cv_verify_rosters(cv_verify *v)
 {
     int64_t checked = 0;
@@ -239,10 +257,9 @@ void cv_verify_rosters(cv_verify *v)
     for (int64_t i = 0; i < v->proofs.n; i++) {
         const cv_proof *p = &v->proofs.proof[i];
         const char *why = NULL;
-        if (p->members.len == 0 && !checked)
+        if (p->members.len == 0 && !checked && older_is_gone(v, i, 0))
             continue;
-        why = p->members.len ? wrong_roster(v, p)
-                             : "is not in the file, though older ones are";
+        why = p->members.len ? wrong_roster(v, p) : "was taken out of the file";
         if (why) {
             cv_verify_say(v, CV_LINE_FAILS, "rosters",
                           "round %lld: the roster %s", (long long)p->round,
@@ -311,6 +328,9 @@ void cv_verify_sums(cv_verify *v)
         const char *why = NULL;
         if (n == 0) /* their digests are left; the rosters' lines say so */
             continue;
+        if (p->sums.len == 0 && p->n_sums > 0 && !rounds &&
+            older_is_gone(v, i, 1))
+            continue;
         if (p->sums.len % bytes || (int64_t)(p->sums.len / bytes) != p->n_sums)
             why = "are not as many as the record says";
         for (int64_t k = 0; k < p->n_sums && !why; k++)
@@ -332,6 +352,11 @@ void cv_verify_sums(cv_verify *v)
                   "%lld sums of %lld rounds: challenges, and that the silos' "
                   "inner products add up to the sum's",
                   (long long)sums, (long long)rounds);
+    if (rounds < v->proofs.n)
+        cv_verify_attested(v, "sums",
+                           "those of %lld older rounds are in the file as "
+                           "digests alone",
+                           (long long)(v->proofs.n - rounds));
     cv_verify_attested(v, "sums",
                        "that the inner products are those of the committed "
                        "vectors and of S (the vectors are gone), and that the "

@@ -150,11 +150,11 @@ static void mend_newest(claims *c, cv_proof *p)
     char *schema = cv_schema_to_text(c->saved.schema);
     cv_data_digest(p->data, schema);
     free(schema);
-    cv_params_digest(p->model, c->saved.w, n);
+    cv_params_root(p->model, c->saved.w, n);
     for (int k = 0; k < st->n_server; k++) {
         snprintf(path, sizeof path, "/optimizer/%s", st->server_names[k]);
         must(cv_h5_get(c->saved.file, path, CV_H5_F32, x, n, &err), &err);
-        cv_params_digest(p->server[k], x, n);
+        cv_params_root(p->server[k], x, n);
     }
     free(x);
     cv_ledger_digest(p->ledger, s->segment, (size_t)s->n);

@@ -382,7 +382,7 @@ def rosters(folder):
             "put /proofs/rounds roster_bytes 2 0",
             "drop-rows /proofs/sum_details %d %d" % (2 * SUM, SUM),
             "put /proofs/rounds sum_bytes 2 0"]
-    forge.refused({"rosters": "though older ones are"}, *gone)
+    forge.refused({"rosters": "taken out of the file"}, *gone)
     # Who took part, for people.
     forge.refused({"silos": "rounds"}, "put /silos rounds_taken 1 5")
     forge.refused({"silos": "last round"}, "put /silos status 2 0")
