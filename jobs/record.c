@@ -34,7 +34,8 @@ void cv_record_state(cv_run *run)
                             b->update_clip};
     const int whole[4] = {b->bits, b->exponent, b->update_exponent, sec->wide};
     size_t n = 0;
-    cv_params_root(sec->model, run->w, run->n);
+    if (sec->model_round == 0 || sec->model_round != run->round)
+        cv_params_root(sec->model, run->w, run->n);
     if (!cv_fed_is_leader(&run->fed))
         return;
     for (int k = 0; k < st->n_server; k++)

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bytes.h"
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/rand.h"
 #include "jobs/round.h"
+#include "jobs/secure.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/quantise.h"
@@ -376,6 +378,18 @@ static double step_in_slices(cv_run *run, double factor)
     return largest;
 }
 
+/* Are the leaders' models the same? Under masks the root that the round's record
+ * needs says so as well, and spares a pass over the model. */
+static uint64_t model_sum(cv_run *run)
+{
+    cv_secure *sec = run->secure;
+    if (!sec || !sec->masks)
+        return cv_checksum64(run->w, run->n * sizeof *run->w);
+    cv_params_root(sec->model, run->w, run->n);
+    sec->model_round = run->round + 1;
+    return cv_get_le64(sec->model);
+}
+
 /* The server step, then every leader must hold the same bytes. */
 int cv_round_step_all(cv_run *run, double factor, double *update, cv_err *err)
 {
@@ -383,7 +397,7 @@ int cv_round_step_all(cv_run *run, double factor, double *update, cv_err *err)
     double all[4] = {0};
     if (cv_fed_is_leader(&run->fed)) {
         *update = step_in_slices(run, factor);
-        uint64_t sum = cv_checksum64(run->w, run->n * sizeof *run->w);
+        uint64_t sum = model_sum(run);
         double lo = (double)(sum & 0xffffffffu), hi = (double)(sum >> 32);
         all[0] = lo;
         all[1] = -lo;

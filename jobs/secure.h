@@ -48,7 +48,8 @@ struct cv_secure {
     int left_out;        /* of its members, those that may collude */
     cv_proofs proofs;    /* at the root: records of all rounds */
     int unsaved;         /* at the root: signatures that run.h5 lacks */
-    uint8_t model[32];   /* digest of the global model */
+    uint8_t model[32];   /* root of the global model */
+    int64_t model_round; /* after which model was made; 0: not yet */
     uint8_t state[32];   /* of all else that the next round goes on from: server
                           * state, noise, grid, clip, ledger */
     /* what state is made of */
