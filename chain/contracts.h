@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-enum { CV_FEDERATION_CODE_BYTES = 22541 };
+enum { CV_FEDERATION_CODE_BYTES = 22693 };
 enum { CV_TEST_TOKEN_CODE_BYTES = 2863 };
 
 extern const uint8_t cv_federation_code[CV_FEDERATION_CODE_BYTES];

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "chain/abi.h"
 #include "chain/keccak.h"
 #include "chain/rlp.h"
 
@@ -60,13 +61,29 @@ void cv_attester_digest(uint8_t out[32], const cv_federation *f,
     federation_digest(out, f, CV_TYPE_ATTESTER, word[0], 3);
 }
 
+void cv_chain_run_id(uint8_t out[32], const cv_run_terms *run)
+{
+    static const char types[] = "(bytes32,bytes32,address[],uint32)";
+    cv_abi_writer w;
+    cv_buf words = {0};
+    CV_CHECK(run->n <= CV_MAX_ATTESTERS);
+    cv_abi_begin(&w, types);
+    cv_abi_put_bytes32(&w, run->salt);
+    cv_abi_put_bytes32(&w, run->job);
+    cv_abi_put_addresses(&w, run->attesters, run->n);
+    cv_abi_put_u64(&w, run->collusion);
+    cv_abi_end(&w, &words);
+    cv_keccak_of(out, words.data, words.len);
+    cv_buf_free(&words);
+}
+
 void cv_opening_digest(uint8_t out[32], const cv_federation *f,
                        const cv_run_terms *run)
 {
     CV_CHECK(run->n <= CV_MAX_ATTESTERS);
     uint8_t word[4][32];
     cv_keccak k = {0};
-    memcpy(word[0], run->id, 32);
+    cv_chain_run_id(word[0], run);
     memcpy(word[1], run->job, 32);
     for (uint32_t i = 0; i < run->n; i++) {
         cv_word_of_address(word[2], &run->attesters[i]);

@@ -2,8 +2,8 @@
  *  their calls, their events.  chain/contracts/ has the Solidity; the types
  *  below are the same ones, letter for letter (tests compare the digests).
  *
- *  Head of a run: h_0 = digest of its opening, which binds chain, contract, run,
- *  job, attesters and collusion;  h_r = Keccak-256(h_(r-1), word of r, record of
+ *  Head of a run: h_0 = digest of its opening, which binds chain, contract, run
+ *  (its id is a digest of its terms), job, attesters and collusion;  h_r = Keccak-256(h_(r-1), word of r, record of
  *  round r).  An attestation of a head is one of everything before it.
  */
 #ifndef COVEY_CHAIN_FEDERATION_H
@@ -42,11 +42,18 @@ void cv_federation_rewards(cv_address *out, const cv_federation *f);
 /** More than (n + t) / 2. */
 uint32_t cv_federation_quorum(uint32_t attesters, uint32_t collusion);
 
+/** What a run is to the contract. salt is Covey's own id of the run. */
 typedef struct {
-    uint8_t id[32], job[32];
+    uint8_t salt[32], job[32];
     const cv_address *attesters; /* (n), in the job's order of silos */
     uint32_t n, collusion;
 } cv_run_terms;
+
+/** The contract's id of the run: Keccak-256 of the ABI encoding of (bytes32
+ *  salt, bytes32 job, address[] attesters, uint32 collusion).  All that is
+ *  called run_id below is this, and all that the contracts take as runId but
+ *  the salt of openRun: nobody can take it but by the very same opening. */
+void cv_chain_run_id(uint8_t out[32], const cv_run_terms *run);
 
 void cv_attester_digest(uint8_t out[32], const cv_federation *f,
                         const cv_address *silo, const cv_address *attester,

@@ -13,23 +13,32 @@ const char *cv_outbox_state_name(cv_outbox_state s)
     return (size_t)s < sizeof names / sizeof names[0] ? names[s] : "unknown";
 }
 
-int cv_outbox_which(cv_outbox *o, uint32_t *n, uint8_t *id, cv_err *err)
+int cv_outbox_silos(cv_outbox *o, uint32_t *n, cv_err *err)
 {
     sqlite3_stmt *st;
-    uint8_t found[32];
     int row = 0;
     *n = 0;
-    int rc = cv_odb_query(o, &st, err, "SELECT n, run_id FROM run", "");
+    int rc = cv_odb_query(o, &st, err, "SELECT n FROM run", "");
     if (!rc)
         rc = cv_odb_step(o, st, &row, err);
     if (!rc && row) {
         cv_row r = {.st = st};
         *n = (uint32_t)cv_row_u64(&r, 1, CV_MAX_ATTESTERS);
-        cv_row_bytes(&r, id ? id : found, 32);
         rc = cv_row_check(o, &r, "run", err);
     }
     sqlite3_finalize(st);
     return rc;
+}
+
+void cv_outbox_terms(cv_run_terms *out, cv_address *attesters,
+                     const cv_outbox_run *run)
+{
+    *out = (cv_run_terms){
+        .attesters = attesters, .n = run->n, .collusion = run->collusion};
+    memcpy(out->salt, run->run_id, 32);
+    memcpy(out->job, run->job, 32);
+    for (uint32_t i = 0; i < run->n; i++)
+        attesters[i] = run->silos[i].attester;
 }
 
 static int load_silos(cv_outbox *o, cv_outbox_run *run, cv_err *err)
@@ -94,9 +103,25 @@ static int load_run(cv_outbox *o, cv_outbox_run *run, int *found, cv_err *err)
         return rc;
     run->silos = CV_NEW(run->n, cv_outbox_silo);
     rc = load_silos(o, run, err);
-    if (rc)
+    if (rc) {
         cv_outbox_run_free(run);
-    *found = !rc;
+        return rc;
+    }
+    cv_address attesters[CV_MAX_ATTESTERS];
+    cv_run_terms terms;
+    cv_outbox_terms(&terms, attesters, run);
+    cv_chain_run_id(run->on_chain, &terms);
+    *found = 1;
+    return 0;
+}
+
+int cv_outbox_which(cv_outbox *o, uint32_t *n, uint8_t id[32], cv_err *err)
+{
+    cv_outbox_run run;
+    int found, rc = load_run(o, &run, &found, err);
+    *n = found ? run.n : 0;
+    memcpy(id, run.on_chain, 32);
+    cv_outbox_run_free(&run);
     return rc;
 }
 

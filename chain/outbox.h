@@ -40,7 +40,9 @@ typedef struct {
 } cv_outbox_silo;
 
 typedef struct {
-    uint8_t run_id[32], job[32];
+    uint8_t run_id[32]; /* Covey's; the salt of the contract's */
+    uint8_t job[32];
+    uint8_t on_chain[32]; /* the contract's id: not kept, made when loading */
     cv_federation federation;
     char network[24];
     uint32_t n, collusion;
@@ -58,7 +60,7 @@ typedef struct {
 } cv_outbox_rounds;
 
 typedef struct {
-    cv_epoch epoch;
+    cv_epoch epoch;    /* epoch.run_id is the run's on_chain */
     cv_address *payee; /* (leaves), owned, in the order of the leaves */
     cv_u256 *amount;   /* (leaves), owned */
     cv_sig *sigs;      /* (n) on CV_TYPE_EPOCH, owned */
@@ -75,6 +77,10 @@ int cv_outbox_put_run(cv_outbox *o, const cv_outbox_run *run, cv_err *err);
 int cv_outbox_load_run(cv_outbox *o, cv_outbox_run *run, int *found,
                        cv_err *err);
 void cv_outbox_run_free(cv_outbox_run *run);
+/** What the contract is told of a run; attesters (n) is the caller's memory, and
+ *  filled. */
+void cv_outbox_terms(cv_run_terms *out, cv_address *attesters,
+                     const cv_outbox_run *run);
 
 /** Add a checkpoint's rounds. Rounds from `first` on that are there with other
  *  records were lost and done again (a resume from an older checkpoint): they

@@ -69,8 +69,9 @@ void cv_row_text(cv_row *r, char *out, size_t size);
 int cv_row_check(const cv_outbox *o, const cv_row *r, const char *table,
                  cv_err *err);
 
-/** How many attesters the run has and which it is (id may be NULL); n = 0 if
- *  there is no run yet. */
-int cv_outbox_which(cv_outbox *o, uint32_t *n, uint8_t *id, cv_err *err);
+/** How many attesters the run has; n = 0 if there is no run yet. */
+int cv_outbox_silos(cv_outbox *o, uint32_t *n, cv_err *err);
+/** The same, and the contract's id of the run. */
+int cv_outbox_which(cv_outbox *o, uint32_t *n, uint8_t id[32], cv_err *err);
 
 #endif

@@ -42,7 +42,7 @@ static int load_rounds(cv_outbox *o, cv_outbox_rounds *r, int *found,
     memset(r, 0, sizeof *r);
     if (round < 1 || round > INT64_MAX)
         return 0;
-    int rc = cv_outbox_which(o, &n, NULL, err);
+    int rc = cv_outbox_silos(o, &n, err);
     if (!rc)
         rc = cv_odb_query(o, &st, err,
                           "SELECT first, last, before, after, sigs FROM "
@@ -187,7 +187,7 @@ int cv_outbox_put_rounds(cv_outbox *o, const cv_outbox_rounds *r, cv_err *err)
     int rc = cv_odb_begin(o, 1, err);
     if (rc)
         return rc;
-    rc = cv_outbox_which(o, &n, NULL, err);
+    rc = cv_outbox_silos(o, &n, err);
     if (!rc && !n)
         rc = cv_err_set(err, CV_ERR_VERIFY, o->path, 0,
                         "expected a run that was opened, found an empty "

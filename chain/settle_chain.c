@@ -31,7 +31,7 @@ static int read_view(cv_settler *s, cv_run_view *out, cv_block_tag tag,
     cv_buf data = {0}, answer = {0};
     memset(out, 0, sizeof *out);
     cv_abi_begin(&w, "run(bytes32)");
-    cv_abi_put_bytes32(&w, s->run.run_id);
+    cv_abi_put_bytes32(&w, s->run.on_chain);
     cv_abi_end(&w, &data);
     int rc = cv_node_call(s->rpc, &answer, NULL, &s->run.federation.contract,
                           data.data, data.len, tag, NULL, NULL, err);

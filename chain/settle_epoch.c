@@ -21,7 +21,7 @@ static int version_there(cv_settler *s, uint32_t *version,
     cv_u256 left;
     *version = 0;
     cv_abi_begin(&w, "epochState(bytes32,uint64)");
-    cv_abi_put_bytes32(&w, s->run.run_id);
+    cv_abi_put_bytes32(&w, s->run.on_chain);
     cv_abi_put_u64(&w, e->epoch.epoch);
     cv_abi_end(&w, &data);
     int rc = cv_node_call(s->rpc, &answer, NULL, &s->rewards, data.data,
@@ -51,7 +51,7 @@ static int check_terms(cv_settler *s, const cv_outbox_epoch *e, cv_err *err)
     uint8_t root[32];
     cv_u256 total;
     cv_abi_begin(&w, "epochTerms(bytes32,uint64)");
-    cv_abi_put_bytes32(&w, s->run.run_id);
+    cv_abi_put_bytes32(&w, s->run.on_chain);
     cv_abi_put_u64(&w, p->epoch);
     cv_abi_end(&w, &data);
     int rc = cv_node_call(s->rpc, &answer, NULL, &s->rewards, data.data,
@@ -166,8 +166,9 @@ static int check_epoch(cv_settler *s, const cv_outbox_epoch *e, cv_buf *sigs,
     uint8_t *leaf = CV_NEW((size_t)p->leaves * 32, uint8_t);
     int over = 0;
     for (uint32_t i = 0; i < p->leaves; i++) {
-        cv_reward_leaf(leaf + 32 * (size_t)i, &s->run.federation, s->run.run_id,
-                       p->epoch, i, &e->payee[i], &e->amount[i]);
+        cv_reward_leaf(leaf + 32 * (size_t)i, &s->run.federation,
+                       s->run.on_chain, p->epoch, i, &e->payee[i],
+                       &e->amount[i]);
         over |= cv_u256_add(&sum, &sum, &e->amount[i]) != 0;
     }
     cv_merkle_root(root, leaf, p->leaves);

@@ -69,16 +69,13 @@ int cv_settle_load_run(cv_settler *s, cv_err *err)
     s->attester = CV_NEW(run->n, cv_address);
     s->silo = CV_NEW(run->n, cv_address);
     for (uint32_t i = 0; i < run->n; i++) {
-        s->attester[i] = run->silos[i].attester;
         if (cv_pubkey_address(&s->silo[i], &run->silos[i].identity, NULL))
             return cv_err_set(err, CV_ERR_VERIFY, s->path, 0,
                               "silo %s: its identity is not a public key",
                               run->silos[i].name);
     }
-    cv_run_terms terms = {
-        .attesters = s->attester, .n = run->n, .collusion = run->collusion};
-    memcpy(terms.id, run->run_id, 32);
-    memcpy(terms.job, run->job, 32);
+    cv_run_terms terms;
+    cv_outbox_terms(&terms, s->attester, run);
     cv_opening_digest(s->opening, &run->federation, &terms);
     cv_federation_rewards(&s->rewards, &run->federation);
     s->quorum = cv_federation_quorum(run->n, run->collusion);

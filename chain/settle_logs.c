@@ -32,7 +32,7 @@ static int opened(const cv_settler *s, const cv_receipt *r)
     size_t n;
     const cv_log_entry *l = find(
         r, &s->run.federation.contract,
-        "RunOpened(bytes32,bytes32,bytes32,address[],uint32)", s->run.run_id);
+        "RunOpened(bytes32,bytes32,bytes32,address[],uint32)", s->run.on_chain);
     if (!l)
         return 0;
     cv_abi_open(&a, "(bytes32,bytes32,address[],uint32)", l->data, l->n_data);
@@ -61,7 +61,7 @@ static int committed(const cv_settler *s, const cv_outbox_tx *tx,
     const cv_log_entry *l =
         find(r, &s->run.federation.contract,
              "RoundsCommitted(bytes32,uint64,uint64,bytes32,bytes32[])",
-             s->run.run_id);
+             s->run.on_chain);
     if (!l || !before || !after)
         return 0;
     cv_abi_open(&a, "(uint64,uint64,bytes32,bytes32[])", l->data, l->n_data);
@@ -86,7 +86,7 @@ static int posted(const cv_settler *s, const cv_outbox_tx *tx,
         find(r, &s->rewards,
              "EpochPosted(bytes32,uint64,uint32,address,address,bytes32,"
              "uint256,uint32,uint64)",
-             s->run.run_id);
+             s->run.on_chain);
     cv_word_of_u64(number, tx->first);
     return l && l->n_topics == 3 && memcmp(l->topic[2], number, 32) == 0 &&
            l->n_data >= 32 && tx->last == cv_get_be32(l->data + 28);

@@ -17,7 +17,7 @@ static void open_call(const cv_settler *s, cv_buf *out)
         cv_buf_add(&sigs, v, sizeof v);
     }
     cv_abi_begin(&w, "openRun(bytes32,bytes32,address[],uint32,bytes)");
-    cv_abi_put_bytes32(&w, s->run.run_id);
+    cv_abi_put_bytes32(&w, s->run.run_id); /* the salt */
     cv_abi_put_bytes32(&w, s->run.job);
     cv_abi_put_addresses(&w, s->silo, s->run.n);
     cv_abi_put_u64(&w, s->run.collusion);
@@ -85,7 +85,7 @@ static int rounds_call(cv_settler *s, cv_buf *out, uint64_t first,
     }
     snprintf(what, sizeof what, "rounds %llu to %llu",
              (unsigned long long)r.first, (unsigned long long)last);
-    cv_rounds_digest(digest, &s->run.federation, s->run.run_id, s->run.job,
+    cv_rounds_digest(digest, &s->run.federation, s->run.on_chain, s->run.job,
                      r.first, last, cv_settle_head(s, r.first - 1),
                      cv_settle_head(s, last));
     rc = cv_settle_signatures(s, &sigs, r.sigs, digest, what, err);
@@ -94,7 +94,7 @@ static int rounds_call(cv_settler *s, cv_buf *out, uint64_t first,
     if (rc)
         goto out;
     cv_abi_begin(&w, "commitRounds(bytes32,bytes32,bytes32[],uint64,bytes)");
-    cv_abi_put_bytes32(&w, s->run.run_id);
+    cv_abi_put_bytes32(&w, s->run.on_chain);
     cv_abi_put_bytes32(&w, cv_settle_head(s, first - 1));
     cv_abi_put_bytes32s(&w, (const uint8_t *)records.data, last - first + 1);
     cv_abi_put_u64(&w, r.first);

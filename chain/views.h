@@ -1,6 +1,6 @@
 /** What the contracts of a federation say, typed and checked: eth_call at a tag.
  *
- *  All return 0; CV_ERR_ENV without an answer, or if the contract reverted;
+ *  A run_id is the contract's (cv_chain_run_id).  All return 0; CV_ERR_ENV without an answer, or if the contract reverted;
  *  CV_ERR_VERIFY for an answer that the contract cannot give.
  */
 #ifndef COVEY_CHAIN_VIEWS_H

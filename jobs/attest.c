@@ -96,8 +96,9 @@ static int sign_opening(cv_run *run, cv_err *err)
     for (int i = 0; i < n; i++)
         attesters[i] = a->silo[i].attester;
     terms.attesters = attesters;
-    memcpy(terms.id, run->run_id, 32);
+    memcpy(terms.salt, run->run_id, 32);
     memcpy(terms.job, run->job->digest, 32);
+    cv_chain_run_id(a->on_chain, &terms);
     cv_opening_digest(a->head, &a->terms.federation, &terms);
     for (int s = 0; s < run->fed.n_hosted; s++)
         cv_seckey_sign(a->key[s], &mine[s], a->head);
@@ -223,7 +224,7 @@ static int sign_rounds(cv_run *run, cv_err *err)
     int n = run->fed.n_silos, rc = 0;
     uint8_t digest[32];
     cv_sig *mine = CV_NEW(run->fed.n_hosted, cv_sig), *all = CV_NEW(n, cv_sig);
-    cv_rounds_digest(digest, &a->terms.federation, run->run_id,
+    cv_rounds_digest(digest, &a->terms.federation, a->on_chain,
                      run->job->digest, (uint64_t)a->span.first,
                      (uint64_t)run->round, a->span.first_before, a->head);
     for (int s = 0; s < run->fed.n_hosted; s++)

@@ -19,6 +19,7 @@
 
 typedef struct cv_attest {
     cv_chain_terms terms;
+    uint8_t on_chain[32]; /* on leaders: the contract's id of the run */
     cv_seckey **key;      /* (n_hosted) on leaders */
     cv_outbox_silo *silo; /* (n_silos) addresses and signatures of all */
     cv_chain_span span;   /* that the state's digest holds */

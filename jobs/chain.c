@@ -294,7 +294,7 @@ static int print_run(const options *o, const cv_outbox_run *run, cv_outbox *box,
     cv_view_run now;
     uint64_t last = 0;
     char hex[65];
-    int rc = cv_view_run_at(o->rpc, &now, &run->federation, run->run_id,
+    int rc = cv_view_run_at(o->rpc, &now, &run->federation, run->on_chain,
                             CV_BLOCK_LATEST, err);
     if (!rc)
         rc = cv_outbox_last_round(box, &last, err);
@@ -302,6 +302,8 @@ static int print_run(const options *o, const cv_outbox_run *run, cv_outbox *box,
         return rc;
     cv_hex(hex, run->run_id, 32);
     printf("run          %s\n", hex);
+    cv_hex(hex, run->on_chain, 32);
+    printf("runId        %s\n", hex); /* as the contract's events have it */
     if (!now.opened) {
         printf("             not opened; %llu rounds wait in the outbox\n",
                (unsigned long long)last);

@@ -198,7 +198,7 @@ void cv_rewards_leaves(const cv_rewards *r, const cv_federation *f,
 }
 
 int cv_rewards_fill(cv_rewards *r, const cv_chain_terms *terms,
-                    const uint8_t run_id[32], const uint8_t head[32],
+                    const uint8_t on_chain[32], const uint8_t head[32],
                     uint32_t version, cv_err *err)
 {
     uint8_t *leaves;
@@ -212,7 +212,7 @@ int cv_rewards_fill(cv_rewards *r, const cv_chain_terms *terms,
                           .sponsor = terms->sponsor,
                           .token = terms->token,
                           .total = cv_u256_of(0)};
-    memcpy(r->epoch.run_id, run_id, 32);
+    memcpy(r->epoch.run_id, on_chain, 32);
     memcpy(r->epoch.head, head, 32);
     for (int i = 0; i < r->n; i++) {
         r->epoch.leaves += !cv_u256_is_zero(&r->amount[i]);

@@ -53,15 +53,16 @@ int cv_rewards_group(int i, int n_silos, int groups);
 void cv_rewards_shapley(int64_t *basis, const int64_t *value, int n_silos,
                         int groups);
 
-/** Amounts, root and the rest of the epoch from basis and payees. */
+/** Amounts, root and the rest of the epoch from basis and payees. on_chain:
+ *  the contract's id of the run. */
 int cv_rewards_fill(cv_rewards *r, const cv_chain_terms *terms,
-                    const uint8_t run_id[32], const uint8_t head[32],
+                    const uint8_t on_chain[32], const uint8_t head[32],
                     uint32_t version, cv_err *err);
 /** Leaves (epoch.leaves, 32) and whose they are; the caller frees both. */
 void cv_rewards_leaves(const cv_rewards *r, const cv_federation *f,
                        uint8_t **leaves, int **silo);
 
-/** What a silo's identity signs of its count. */
+/** What a silo's identity signs of its count; run_id is Covey's. */
 void cv_rewards_count_digest(uint8_t out[32], const uint8_t run_id[32],
                              cv_reward_method method, int64_t round,
                              int64_t count);

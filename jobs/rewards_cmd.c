@@ -141,7 +141,7 @@ static int claimed(const paying *p, uint32_t leaf, cv_err *err, int *rc)
 {
     int is = -1;
     if (p->rpc && !*rc)
-        *rc = cv_view_claimed(p->rpc, &is, &p->run.federation, p->run.run_id,
+        *rc = cv_view_claimed(p->rpc, &is, &p->run.federation, p->run.on_chain,
                               p->e.epoch.epoch, leaf, err);
     return is;
 }
@@ -297,7 +297,7 @@ static int refund(const paying *p, cv_err *err)
     cv_abi_writer w;
     cv_federation_rewards(&rewards, &p->run.federation);
     cv_abi_begin(&w, "refund(bytes32,address)");
-    cv_abi_put_bytes32(&w, p->run.run_id);
+    cv_abi_put_bytes32(&w, p->run.on_chain);
     cv_abi_put_address(&w, &p->e.epoch.token);
     return send(p, &rewards, &w, "refunding", err);
 }
@@ -352,7 +352,7 @@ static int claim_one(const paying *p, uint32_t i, cv_err *err)
     cv_federation_rewards(&rewards, &p->run.federation);
     cv_merkle_proof(p->leaves, p->e.epoch.leaves, i, proof, &count);
     cv_abi_begin(&w, "claim(bytes32,uint64,uint256,address,uint256,bytes32[])");
-    cv_abi_put_bytes32(&w, p->run.run_id);
+    cv_abi_put_bytes32(&w, p->run.on_chain);
     cv_abi_put_u64(&w, p->e.epoch.epoch);
     cv_abi_put_u64(&w, i);
     cv_abi_put_address(&w, &p->e.payee[i]);

@@ -113,7 +113,7 @@ static int fill(cv_run *run, cv_rewards *r, cv_err *err)
                             &r->payee[i], err);
     r->round = run->round;
     return rc ? rc
-              : cv_rewards_fill(r, &a->terms, run->run_id, a->head,
+              : cv_rewards_fill(r, &a->terms, a->on_chain, a->head,
                                 (uint32_t)run->job->chain.rewards.version, err);
 }
 

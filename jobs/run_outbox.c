@@ -80,8 +80,9 @@ int cv_load_attesters(cv_h5_reader *r, const cv_job *job,
 
 /* ---- the whole of a checkpoint ------------------------------------------------------ */
 
+/* on_chain: the contract's id of it. */
 static int put_run(cv_outbox *o, const cv_saved *s, const cv_chain_terms *terms,
-                   cv_err *err)
+                   uint8_t on_chain[32], cv_err *err)
 {
     size_t n = (size_t)s->job->n_silos;
     cv_pubkey *identity = CV_NEW(n, cv_pubkey);
@@ -101,6 +102,11 @@ static int put_run(cv_outbox *o, const cv_saved *s, const cv_chain_terms *terms,
     strncpy(run.network, terms->network->name, sizeof run.network - 1);
     if (!rc)
         rc = cv_outbox_put_run(o, &run, err);
+    cv_address *attesters = CV_NEW(n, cv_address);
+    cv_run_terms all;
+    cv_outbox_terms(&all, attesters, &run);
+    cv_chain_run_id(on_chain, &all);
+    free(attesters);
     free(run.silos);
     free(identity);
     return rc;
@@ -108,14 +114,12 @@ static int put_run(cv_outbox *o, const cv_saved *s, const cv_chain_terms *terms,
 
 static int put_rewards(cv_outbox *o, const cv_saved *s,
                        const cv_chain_terms *terms, const cv_proofs *p,
-                       cv_err *err)
+                       const uint8_t on_chain[32], cv_err *err)
 {
     cv_rewards r;
-    uint8_t run_id[32];
     int rc = cv_rewards_load(s->file, &r, s->job->n_silos, err);
     size_t n = (size_t)s->job->n_silos;
     cv_pubkey *identity = CV_NEW(n, cv_pubkey);
-    (void)cv_unhex(run_id, s->run_id, 32);
     if (!rc)
         rc = cv_h5_get(s->file, "/proofs/identity", CV_H5_U8, identity,
                        n * CV_PUBKEY_BYTES, err);
@@ -123,7 +127,7 @@ static int put_rewards(cv_outbox *o, const cv_saved *s,
         rc = cv_chain_payee(s->job, i, &identity[i], &r.payee[i], err);
     if (!rc && r.n) {
         uint32_t version = r.epoch.version;
-        rc = cv_rewards_fill(&r, terms, run_id, p->attested[p->n - 1].after,
+        rc = cv_rewards_fill(&r, terms, on_chain, p->attested[p->n - 1].after,
                              version, err);
         cv_err why = {0};
         if (!rc && cv_outbox_put_rewards(o, &r, &why)) /* rounds go on */
@@ -138,13 +142,14 @@ static int fill(cv_outbox *o, const cv_saved *s, const cv_chain_terms *terms,
                 cv_err *err)
 {
     cv_proofs p = {.n_silos = s->job->n_silos};
+    uint8_t on_chain[32];
     int rc = cv_proofs_load(s->file, &p, err);
     if (!rc)
-        rc = put_run(o, s, terms, err);
+        rc = put_run(o, s, terms, on_chain, err);
     for (int64_t i = 0; i < p.n && !rc; i++)
         rc = cv_outbox_put_attested(o, &p, i, err);
     if (!rc && p.n && terms->has_rewards)
-        rc = put_rewards(o, s, terms, &p, err);
+        rc = put_rewards(o, s, terms, &p, on_chain, err);
     cv_proofs_free(&p);
     return rc;
 }

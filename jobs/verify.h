@@ -40,8 +40,9 @@ typedef struct {
     int collusion;
     cv_proofs proofs;
     cv_saved_privacy privacy;
-    cv_pubkey *identity; /* (n) as the file says */
-    uint8_t run_id[32];
+    cv_pubkey *identity;     /* (n) as the file says */
+    uint8_t run_id[32];      /* Covey's */
+    uint8_t contract_id[32]; /* the contract's, of this run */
     int64_t *taken; /* (n) rounds, by the rosters; NULL: not all are there */
     int signed_by;  /* silos that have signed the newest record */
     int on_chain;   /* the job settles, and terms are its */

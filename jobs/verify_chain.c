@@ -47,8 +47,9 @@ static int load_attesters(cv_verify *v)
         if (!rc && !signed_by(&o->binding, &self, digest))
             bad = "its identity has not signed for the attestation key";
     }
-    memcpy(run.id, v->run_id, 32);
+    memcpy(run.salt, v->run_id, 32);
     memcpy(run.job, v->saved.job->digest, 32);
+    cv_chain_run_id(v->contract_id, &run);
     cv_opening_digest(v->genesis, f, &run);
     for (int i = 0; i < v->n && !rc && !bad; i++) {
         who = i;
@@ -105,7 +106,7 @@ static int count_attestations(cv_verify *v, int64_t i,
         v->proofs.attestation + (size_t)i * (size_t)v->n * CV_SIG_BYTES;
     uint8_t digest[32];
     int count = 0;
-    cv_rounds_digest(digest, &v->terms.federation, v->run_id,
+    cv_rounds_digest(digest, &v->terms.federation, v->contract_id,
                      v->saved.job->digest, (uint64_t)a->span.first,
                      (uint64_t)v->proofs.proof[i].round, first_before,
                      a->after);
@@ -307,7 +308,7 @@ static int fill_again(cv_verify *v, cv_err *err)
         rc =
             cv_chain_payee(v->saved.job, i, &v->identity[i], &r->payee[i], err);
     return rc ? rc
-              : cv_rewards_fill(r, &v->terms, v->run_id,
+              : cv_rewards_fill(r, &v->terms, v->contract_id,
                                 v->proofs.attested[v->proofs.n - 1].after,
                                 version, err);
 }

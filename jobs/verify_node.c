@@ -63,7 +63,7 @@ static void say_finality(cv_verify *v, cv_rpc *rpc, const cv_view_run *now)
         int found = 0;
         if (cv_node_block(rpc, &block, &found, tags[i].tag, &err) || !found ||
             block.number == 0 ||
-            cv_view_run_at(rpc, &run, &v->terms.federation, v->run_id,
+            cv_view_run_at(rpc, &run, &v->terms.federation, v->contract_id,
                            tags[i].tag, &err))
             continue;
         if (run.last == now->last && memcmp(run.head, now->head, 32) == 0) {
@@ -83,8 +83,8 @@ static int check_silos(cv_verify *v, cv_rpc *rpc, cv_err *err)
     for (int i = 0; i < v->n && !rc; i++) {
         cv_address attester, self;
         cv_view_silo silo;
-        rc = cv_view_attester(rpc, &attester, &v->terms.federation, v->run_id,
-                              (uint32_t)i, err);
+        rc = cv_view_attester(rpc, &attester, &v->terms.federation,
+                              v->contract_id, (uint32_t)i, err);
         if (!rc)
             rc = cv_pubkey_address(&self, &v->identity[i], err);
         if (!rc)
@@ -114,7 +114,7 @@ static int check_rewards(cv_verify *v, cv_rpc *rpc, cv_err *err)
     const cv_epoch *want = &v->rewards.epoch;
     if (v->rewards.n == 0)
         return 0;
-    int rc = cv_view_epoch_of(rpc, &e, &v->terms.federation, v->run_id,
+    int rc = cv_view_epoch_of(rpc, &e, &v->terms.federation, v->contract_id,
                               want->epoch, err);
     if (rc)
         return rc;
@@ -154,7 +154,8 @@ void cv_verify_node(cv_verify *v, cv_rpc *rpc)
     if (!rc)
         rc = cv_view_check_rewards(rpc, f, &err);
     if (!rc)
-        rc = cv_view_run_at(rpc, &run, f, v->run_id, CV_BLOCK_LATEST, &err);
+        rc =
+            cv_view_run_at(rpc, &run, f, v->contract_id, CV_BLOCK_LATEST, &err);
     if (rc) {
         cv_verify_say(v,
                       rc == CV_ERR_VERIFY ? CV_LINE_FAILS : CV_LINE_UNCHECKED,

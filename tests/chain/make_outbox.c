@@ -143,10 +143,9 @@ static void make_run(fixture *f, const arguments *a, uint8_t head[32])
     f->attester = CV_NEW(run->n, cv_seckey *);
     f->attesters = CV_NEW(run->n, cv_address);
     make_silos(f);
-    cv_run_terms terms = {
-        .attesters = f->attesters, .n = run->n, .collusion = run->collusion};
-    memcpy(terms.id, run->run_id, 32);
-    memcpy(terms.job, run->job, 32);
+    cv_run_terms terms;
+    cv_outbox_terms(&terms, f->attesters, run);
+    cv_chain_run_id(run->on_chain, &terms);
     cv_opening_digest(head, &run->federation, &terms);
     for (uint32_t i = 0; i < run->n; i++)
         cv_seckey_sign(f->attester[i], &run->silos[i].opening, head);
@@ -172,7 +171,7 @@ static void put_rounds(fixture *f, const arguments *a, cv_outbox *o,
     memcpy(r.after, head, 32);
     if (weak >= first && weak <= last)
         signers = 1;
-    cv_rounds_digest(digest, &f->run.federation, f->run.run_id, f->run.job,
+    cv_rounds_digest(digest, &f->run.federation, f->run.on_chain, f->run.job,
                      first, last, r.before, r.after);
     /* The last ones sign: order and gaps are met as well. */
     for (uint64_t i = f->run.n - signers; i < f->run.n; i++)
@@ -193,7 +192,7 @@ static void put_epoch(fixture *f, const arguments *a, cv_outbox *o,
     e.payee = CV_NEW(n, cv_address);
     e.amount = CV_NEW(n, cv_u256);
     e.sigs = CV_NEW(n, cv_sig);
-    memcpy(e.epoch.run_id, f->run.run_id, 32);
+    memcpy(e.epoch.run_id, f->run.on_chain, 32);
     memcpy(e.epoch.head, head, 32);
     e.epoch.epoch = 1;
     e.epoch.version = 1;
@@ -204,7 +203,7 @@ static void put_epoch(fixture *f, const arguments *a, cv_outbox *o,
     for (uint32_t i = 0; i < n; i++) {
         e.payee[i] = f->attesters[i];
         e.amount[i] = cv_u256_of(total / n);
-        cv_reward_leaf(leaf + 32 * i, &f->run.federation, f->run.run_id, 1, i,
+        cv_reward_leaf(leaf + 32 * i, &f->run.federation, f->run.on_chain, 1, i,
                        &e.payee[i], &e.amount[i]);
     }
     cv_merkle_root(e.epoch.root, leaf, n);
@@ -293,7 +292,8 @@ int main(int argc, char **argv)
     cv_federation_rewards(&rewards, &f.run.federation);
     cv_address_text(text_of, &rewards);
     printf("\"rewards\": \"%s\",\n", text_of);
-    print_hex("run_id", f.run.run_id, 32, ",\n");
+    print_hex("salt", f.run.run_id, 32, ",\n");
+    print_hex("run_id", f.run.on_chain, 32, ",\n");
     print_hex("head", head, 32, "}\n");
     for (uint32_t i = 0; i < f.run.n; i++)
         cv_seckey_destroy(&f.attester[i]);

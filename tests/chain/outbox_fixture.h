@@ -33,6 +33,11 @@ static inline cv_outbox_run a_run(uint32_t n, uint32_t seed)
         fill(&s->binding, sizeof s->binding, seed + 600 + i);
         fill(&s->opening, sizeof s->opening, seed + 900 + i);
     }
+    cv_address *attesters = CV_NEW(n, cv_address);
+    cv_run_terms terms;
+    cv_outbox_terms(&terms, attesters, &run);
+    cv_chain_run_id(run.on_chain, &terms);
+    free(attesters);
     return run;
 }
 
@@ -61,7 +66,7 @@ static inline cv_outbox_epoch an_epoch(const cv_outbox_run *run, uint64_t epoch,
                                        uint32_t leaves)
 {
     cv_outbox_epoch e = {.round = round};
-    memcpy(e.epoch.run_id, run->run_id, 32);
+    memcpy(e.epoch.run_id, run->on_chain, 32);
     e.epoch.epoch = epoch;
     e.epoch.version = version;
     e.epoch.leaves = leaves;

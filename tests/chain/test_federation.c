@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "chain/federation.h"
+#include "chain/keccak.h"
 #include "tests/chain/hex_fixture.h"
 
 static const uint8_t *filled(uint8_t byte)
@@ -78,18 +79,68 @@ static void attesters(void **state)
         "af74ef81c2a8bf3f56f4c879eb58628cbb932be593896c69f8509903f3419249");
 }
 
+/* The job and the attesters of FederationTest in chain/contracts/test, which has
+ * the contract itself make this id of the salt "two". */
+static void the_id_is_the_one_that_the_contract_makes(void **state)
+{
+    (void)state;
+    static const char *const who[4] = {
+        "0xa2186681B93E3C835D75233D0c7c26Af1aD9b1A1",
+        "0xC02c2DF2e6ab1d3E7815458Fda0Dd9004eC057f6",
+        "0xF4A6122550da2224dc51C0ABc17E58340Dbccb5A",
+        "0x15409fb321A4de4e29CB6B2854F2DD18D9423A9C"};
+    cv_address attester[4];
+    cv_run_terms run = {
+        .salt = "two", .attesters = attester, .n = 4, .collusion = 1};
+    uint8_t id[32];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(cv_address_parse(&attester[i], who[i], NULL), 0);
+    cv_keccak_of(run.job, "job", 3);
+    cv_chain_run_id(id, &run);
+    assert_hex(
+        id, 32,
+        "c314d9ba3b35c8da5a58642012a5c0817cbfb0388a237845e2ec19f38f62b683");
+}
+
+static void every_term_is_in_the_id(void **state)
+{
+    (void)state;
+    cv_address attester[3] = {place(1), place(2), place(3)};
+    cv_address other[3] = {place(2), place(1), place(3)};
+    cv_run_terms run = {.attesters = attester, .n = 3, .collusion = 1};
+    uint8_t id[7][32];
+    cv_run_terms v[7];
+    for (int i = 0; i < 7; i++)
+        v[i] = run;
+    v[1].salt[31] ^= 1;
+    v[2].job[0] ^= 1;
+    v[3].attesters = other;
+    v[4].n = 2;
+    v[5].collusion = 0;
+    v[6].attesters = attester + 1, v[6].n = 2;
+    for (int i = 0; i < 7; i++) {
+        cv_chain_run_id(id[i], &v[i]);
+        for (int k = 0; k < i; k++)
+            assert_memory_not_equal(id[i], id[k], 32);
+    }
+}
+
 static void openings(void **state)
 {
     (void)state;
     static const struct {
         uint32_t n;
-        const char *digest;
+        const char *id, *digest;
     } table[] = {
-        {0, "44aa41e4caa681d8771d1fd7807339418fee6aad0557574a516d30e33c9f613c"},
-        {1, "be41deffea535766b6a39b0b34444776dd4a7a1a300faab831e0f0abc240b21c"},
-        {3, "5da4a2497895a8ac7726f733a9f12f031e04768842705aaa0d39297e0c1d702d"},
+        {0, "cb1eca07df80e612d5197e15fbe48115ddb0073f45461a420d5bd783540f7711",
+         "a36317f73c16623b4bd788b54d1e6534ba5858027fbd46f6ea30b5c62db27c3e"},
+        {1, "748ba21d7fdd7f7e43ff61f8bd63744f6f59d5f268cba2470062f6984e6c7860",
+         "6ba75a61f6f56d2c62b0069c9767c757c14c7b4ee55965cc5ec579a8c1880fbc"},
+        {3, "8af40cf421f13ecbd1a19b940e484545fa2908ca611269b7ee285527fbae7ff4",
+         "bd6728be364eeba0e9a4f18f0df14c90ef485478b64aad40f19ca0b94f86d4b5"},
         {255,
-         "8e638896acf0da7a3717feb717a7596c5704002e43c20dc029b8ba08535ba3df"},
+         "52607a5f56389887c032c1428e3feb6a12a91b7be45329ea2c7420f28fb66116",
+         "5aa97daedd16a699c8acd5c66126d2c712bfb8c3c84302d96548f0b531fad9ec"},
     };
     cv_federation f = federation();
     cv_address attester[255];
@@ -99,8 +150,10 @@ static void openings(void **state)
         cv_run_terms run = {
             .attesters = attester, .n = table[i].n, .collusion = table[i].n};
         uint8_t digest[32];
-        memset(run.id, 0xa1, 32);
+        memset(run.salt, 0xa1, 32);
         memset(run.job, 0xb2, 32);
+        cv_chain_run_id(digest, &run);
+        assert_hex(digest, 32, table[i].id);
         cv_opening_digest(digest, &f, &run);
         assert_hex(digest, 32, table[i].digest);
     }
@@ -172,6 +225,8 @@ int main(void)
         cmocka_unit_test(the_rewards_contract_is_the_first_one_made),
         cmocka_unit_test(a_quorum_is_more_than_half_of_n_and_t),
         cmocka_unit_test(attesters),
+        cmocka_unit_test(the_id_is_the_one_that_the_contract_makes),
+        cmocka_unit_test(every_term_is_in_the_id),
         cmocka_unit_test(openings),
         cmocka_unit_test(heads_and_rounds),
         cmocka_unit_test(epochs_and_objections),

@@ -130,6 +130,8 @@ static void comes_back(void **state)
     OK(cv_outbox_load_run(o, &got, &found, err));
     assert_int_equal(found, 1);
     assert_memory_equal(got.run_id, run.run_id, 32);
+    assert_memory_equal(got.on_chain, run.on_chain, 32);
+    assert_memory_not_equal(got.on_chain, run.run_id, 32);
     assert_memory_equal(got.job, run.job, 32);
     assert_int_equal(got.federation.chain_id, 84532);
     assert_memory_equal(&got.federation.contract, &run.federation.contract, 20);
@@ -379,7 +381,7 @@ static void epochs(void **state)
     OK(cv_outbox_put_epoch(o, &e, err));
     OK(cv_outbox_load_epoch(o, &got, &found, 4, err));
     assert_int_equal(found, 1);
-    assert_memory_equal(got.epoch.run_id, run.run_id, 32);
+    assert_memory_equal(got.epoch.run_id, run.on_chain, 32);
     assert_int_equal(got.epoch.version, 1);
     assert_int_equal(got.round, 9);
     assert_memory_equal(got.epoch.head, e.epoch.head, 32);

@@ -61,7 +61,7 @@ def unit_fuzz_and_invariant_tests(folder):
     # The gas of whole transactions is compared with chain/contracts/snapshots.
     out = forge("test", env={"FORGE_SNAPSHOT_CHECK": "true"}).out
     count = re.search(r"(\d+) tests passed, 0 failed, 0 skipped", out)
-    assert count and int(count.group(1)) >= 60, out[-2000:]
+    assert count and int(count.group(1)) >= 66, out[-2000:]
 
 
 @test
@@ -237,12 +237,33 @@ def everyone(node, who, *what):
     return b"".join(node.sign(5 + i, *what) for i in who)
 
 
-def open_run(node, fed, run, job):
+def run_id(node, salt, job, attesters, collusion):
+    """What the contract makes of an opening's terms."""
+    return node.keccak(encode(salt, job, attesters, collusion))
+
+
+def open_run(node, fed, salt, job):
     attesters = node.accounts[5:9]
+    run = run_id(node, salt, job, attesters, 1)
     s = everyone(node, range(4), "Covey Federation", fed.where, "Run",
                  fields("Run"), {"runId": run, "jobDigest": job,
                                  "attesters": attesters, "collusion": 1})
-    fed.send("openRun", (run, job, node.accounts[1:5], 1, s))
+    args = (salt, job, node.accounts[1:5], 1, s)
+    fed.send("openRun", args)
+    assert fed.call("run", run)[0] == job
+    fed.refuses("RunExists", "openRun", args)
+    return run
+
+
+def open_first(node, fed, salt, job):
+    """Two insiders open a run of their own under the salt of others."""
+    run = run_id(node, salt, job, node.accounts[5:7], 0)
+    s = everyone(node, range(2), "Covey Federation", fed.where, "Run",
+                 fields("Run"), {"runId": run, "jobDigest": job,
+                                 "attesters": node.accounts[5:7],
+                                 "collusion": 0})
+    fed.send("openRun", (salt, job, node.accounts[1:3], 0, s))
+    assert fed.call("run", run)[0] == job
 
 
 def commit(node, fed, run, job, count, who=(0, 1, 3)):
@@ -270,11 +291,12 @@ def rounds_and_rewards_on_a_node(folder):
 
 
 def scenario(node):
-    run, job = node.keccak(b"run"), node.keccak(b"job")
+    salt, job = node.keccak(b"run"), node.keccak(b"job")
     fed = federation(node)
     rewards = Contract(node, "CoveyRewards",
                        "0x" + fed.call("rewards")[0][-40:])
-    open_run(node, fed, run, job)
+    open_first(node, fed, salt, job)
+    run = open_run(node, fed, salt, job)
     for k in range(2):
         head, args = commit(node, fed, run, job, 50)
         used = int(fed.send("commitRounds", args)["gasUsed"], 16)

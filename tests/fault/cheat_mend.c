@@ -284,7 +284,7 @@ static void opening_of(document *d, const claims *c, const cv_chain_terms *t,
                bytes_at(d, "/proofs/attesters", (size_t)i * ATTESTER_ROW,
                         ATTESTER_ROW),
                CV_ADDRESS_BYTES);
-    memcpy(run.id, c->run_id, 32);
+    memcpy(run.salt, c->run_id, 32);
     memcpy(run.job, c->saved.job->digest, 32);
     cv_opening_digest(digest, &t->federation, &run);
     free(who);

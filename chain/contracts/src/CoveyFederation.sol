@@ -163,18 +163,19 @@ contract CoveyFederation is ICoveyFederation, EIP712, Ownable2Step {
     // -------------------------------------------------------------- runs
 
     /// Open a run.  The attesters of these silos are frozen in this order, and
-    /// every one of them has signed the opening.
+    /// every one of them has signed the opening.  The run's id is a digest of
+    /// its terms, so nobody can take it but by this very opening:
+    ///   runId = keccak256(abi.encode(salt, jobDigest, attesters, collusion))
+    /// @param salt what tells this run from others on the same terms
     /// @param signatures 65 bytes of each, in the order of `silos`
     function openRun(
-        bytes32 runId,
+        bytes32 salt,
         bytes32 jobDigest,
         address[] calldata silos,
         uint32 collusion,
         bytes calldata signatures
     ) external {
         uint256 n = silos.length;
-        Run storage r = _runs[runId];
-        if (r.head != 0) revert RunExists(runId);
         if (n < 2 || n > MAX_ATTESTERS) {
             revert NumberOfSilos(n, 2, MAX_ATTESTERS);
         }
@@ -183,7 +184,12 @@ contract CoveyFederation is ICoveyFederation, EIP712, Ownable2Step {
             revert SignaturesLength(signatures.length, n * SIGNATURE_BYTES);
         }
 
-        address[] memory attesters = _freeze(r, silos);
+        address[] memory attesters = _attestersOf(silos);
+        bytes32 runId =
+            keccak256(abi.encode(salt, jobDigest, attesters, collusion));
+        Run storage r = _runs[runId];
+        if (r.head != 0) revert RunExists(runId);
+        _freeze(r, attesters, silos);
         bytes32 head = _hashTypedDataV4(
             keccak256(
                 abi.encode(
@@ -342,18 +348,28 @@ contract CoveyFederation is ICoveyFederation, EIP712, Ownable2Step {
         ++s.nonce;
     }
 
-    function _freeze(Run storage r, address[] calldata silos)
+    function _attestersOf(address[] calldata silos)
         private
+        view
         returns (address[] memory attesters)
     {
         attesters = new address[](silos.length);
         for (uint256 i = 0; i < silos.length; ++i) {
             address attester = _silo[silos[i]].attester;
             if (attester == address(0)) revert NotSilo(silos[i]);
-            // One attester serves one silo, so this finds every repetition.
-            if (r.position[attester] != 0) revert SiloTwice(silos[i]);
-            r.position[attester] = i + 1;
             attesters[i] = attester;
+        }
+    }
+
+    function _freeze(
+        Run storage r,
+        address[] memory attesters,
+        address[] calldata silos
+    ) private {
+        for (uint256 i = 0; i < attesters.length; ++i) {
+            // One attester serves one silo, so this finds every repetition.
+            if (r.position[attesters[i]] != 0) revert SiloTwice(silos[i]);
+            r.position[attesters[i]] = i + 1;
         }
         r.attesters = attesters;
     }

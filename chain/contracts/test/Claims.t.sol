@@ -351,7 +351,7 @@ contract ClaimsTest is RewardsFixture {
     /// A run with the same id in another federation has its own money.
     function testForks() public {
         CoveyFederation f = federation(4);
-        open(f, RUN, 4, 1);
+        open(f, SALT, 4, 1);
         CoveyRewards w = f.rewards();
         token.approve(address(w), 1000);
         w.fund(RUN, address(token), 1000);

@@ -8,6 +8,9 @@ import {Fixture} from "./Fixture.sol";
 /// Silos and how runs are opened.
 contract FederationTest is Fixture {
     uint256 private constant OTHER = uint256(keccak256("another attester"));
+    /// By ethers: salt "two", JOB, attesters 0 to 3, one colluder.
+    bytes32 private constant ID_OF_TWO =
+        0xc314d9ba3b35c8da5a58642012a5c0817cbfb0388a237845e2ec19f38f62b683;
 
     function testRewardsIsTheFirstCreation() public view {
         bytes32 h =
@@ -169,6 +172,7 @@ contract FederationTest is Fixture {
     // --------------------------------------------------------------- runs
 
     function testOpenedRun() public {
+        bytes32 id = idOf("two", 4, 2);
         bytes32 digest = openingDigest(fed, "two", 4, 2);
         address[] memory attesters = new address[](4);
         for (uint256 i = 0; i < 4; ++i) {
@@ -176,30 +180,24 @@ contract FederationTest is Fixture {
         }
         bytes memory s = signedBy(all(4), digest);
         VM.expectEmit(address(fed));
-        emit CoveyFederation.RunOpened("two", JOB, digest, attesters, 4);
+        emit CoveyFederation.RunOpened(id, JOB, digest, attesters, 4);
         VM.prank(address(0xbeef));
         fed.openRun("two", JOB, silos(4), 2, s);
         (bytes32 job, bytes32 head, uint64 last, uint32 n, uint32 t, uint32 q) =
-            fed.run("two");
+            fed.run(id);
         eq(job, JOB);
         eq(head, digest);
         require(last == 0 && n == 4 && t == 2 && q == 4);
         for (uint256 i = 0; i < 4; ++i) {
-            eq(fed.attesterAt("two", i), attester(i));
-            eq(fed.attesterIndex("two", attester(i)), i);
+            eq(fed.attesterAt(id, i), attester(i));
+            eq(fed.attesterIndex(id, attester(i)), i);
         }
         VM.expectRevert(
             abi.encodeWithSelector(
-                CoveyFederation.NotAttester.selector, bytes32("two"), silo(0)
+                CoveyFederation.NotAttester.selector, id, silo(0)
             )
         );
-        fed.attesterIndex("two", silo(0));
-        VM.expectRevert(
-            abi.encodeWithSelector(
-                CoveyFederation.RunExists.selector, bytes32("two")
-            )
-        );
-        fed.openRun("two", JOB, silos(4), 2, s);
+        fed.attesterIndex(id, silo(0));
     }
 
     function testUnknownRun() public {
@@ -250,16 +248,85 @@ contract FederationTest is Fixture {
         fed.openRun("two", JOB, silos(4), 1, s);
     }
 
-    /// Members can take an id, but only in their own name; nobody else's
-    /// signatures open anything but what they signed.
-    function testIdsAreFirstCome() public {
+    /// The id is the documented digest of the terms; tests/chain has this one
+    /// as well.
+    function testIdIsADigestOfTheTerms() public {
+        address[] memory attesters = new address[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            attesters[i] = attester(i);
+        }
+        bytes32 id =
+            keccak256(abi.encode(bytes32("two"), JOB, attesters, uint32(1)));
+        eq(id, ID_OF_TWO);
+        eq(headOf(id), 0);
+        open(fed, "two", 4, 1);
+        eq(headOf(id), openingDigest(fed, "two", 4, 1));
+    }
+
+    function testFuzzIds(bytes32 salt, uint256 n, uint32 t) public {
+        n = 2 + n % 3;
+        t = t % uint32(n - 1);
+        salt = keccak256(abi.encode(salt)); // not SALT, whose run is open
+        bytes32 id = open(fed, salt, n, t);
+        eq(headOf(id), openingDigest(fed, salt, n, t));
+    }
+
+    /// Salts are known to all members before their run is opened; whoever is
+    /// first with one takes nothing from the others.
+    function testNobodyTakesAnothersId() public {
         bytes memory s = signedBy(all(4), openingDigest(fed, "two", 4, 1));
-        open(fed, "two", 2, 0);
-        VM.expectPartialRevert(CoveyFederation.RunExists.selector);
+        bytes32 theirs = open(fed, "two", 2, 0);
         fed.openRun("two", JOB, silos(4), 1, s);
-        (,,, uint32 n,,) = fed.run("two");
-        eq(n, 2);
+        bytes32 id = idOf("two", 4, 1);
+        bytes32 head = headOf(id);
+        eq(head, openingDigest(fed, "two", 4, 1));
+        require(id != theirs && head != headOf(theirs));
+        bytes32[] memory r = records(1, 3);
+        bytes32 end = walk(head, 1, r);
+        s = signedBy(three(0, 1, 3), roundsDigest(fed, id, 1, 3, head, end));
+        fed.commitRounds(id, head, r, 1, s);
+        eq(headOf(id), end);
+        eq(lastOf(theirs), 0);
+        // The insiders' signatures move their own run alone.
+        head = headOf(theirs);
+        end = walk(head, 1, r);
+        s = bytes.concat(
+            signed(attesterKey(0), roundsDigest(fed, theirs, 1, 3, head, end)),
+            signed(attesterKey(1), roundsDigest(fed, theirs, 1, 3, head, end))
+        );
+        VM.expectPartialRevert(CoveyFederation.StaleHead.selector);
+        fed.commitRounds(id, head, r, 1, s);
+        fed.commitRounds(theirs, head, r, 1, s);
+        eq(headOf(theirs), end);
+        eq(lastOf(id), 3);
+    }
+
+    /// One salt may serve many runs; the same opening comes once.
+    function testOnlyTheSameOpeningExists() public {
+        bytes memory s = signedBy(all(4), openingDigest(fed, "two", 4, 1));
+        fed.openRun("two", JOB, silos(4), 1, s);
+        bytes memory no = abi.encodeWithSelector(
+            CoveyFederation.RunExists.selector, idOf("two", 4, 1)
+        );
+        VM.expectRevert(no);
+        fed.openRun("two", JOB, silos(4), 1, s);
+        commit(1);
+        VM.prank(address(0xbeef));
+        VM.expectRevert(no);
+        fed.openRun("two", JOB, silos(4), 1, s);
+        // Other terms, other ids: they fail for want of signatures alone.
+        VM.expectPartialRevert(CoveyFederation.WrongSigner.selector);
+        fed.openRun("two", JOB, silos(4), 2, s);
+        VM.expectPartialRevert(CoveyFederation.WrongSigner.selector);
+        fed.openRun("two", RUN, silos(4), 1, s);
+        open(fed, "two", 4, 0);
+        open(fed, "two", 4, 2);
+        open(fed, "two", 3, 1);
         open(fed, "three", 4, 1);
+        // A silo with another attester is another run.
+        fed.setAttester(silo(0), VM.addr(OTHER), binding(fed, 0, OTHER, 1));
+        VM.expectPartialRevert(CoveyFederation.WrongSigner.selector);
+        fed.openRun("two", JOB, silos(4), 1, s);
     }
 
     function testOpeningBindsItsTerms() public {
@@ -319,18 +386,18 @@ contract FederationTest is Fixture {
     /// The largest run fits in a transaction of the networks.
     function testLargestRun() public {
         CoveyFederation f = federation(255);
-        open(f, RUN, 255, 84);
+        bytes32 id = open(f, SALT, 255, 84);
         uint256 gas = VM.lastCallGas().gasTotalUsed;
         require(gas < 16_777_216, "opening does not fit");
-        (,,, uint32 n,, uint32 quorum) = f.run(RUN);
+        (,,, uint32 n,, uint32 quorum) = f.run(id);
         require(n == 255 && quorum == 170);
-        eq(f.attesterIndex(RUN, attester(254)), 254);
+        eq(f.attesterIndex(id, attester(254)), 254);
         bytes memory s = signedBy(all(170), JOB);
-        f.checkQuorum(RUN, JOB, s);
+        f.checkQuorum(id, JOB, s);
         s = signedBy(all(169), JOB);
         VM.expectRevert(
             abi.encodeWithSelector(CoveyFederation.NoQuorum.selector, 169, 170)
         );
-        f.checkQuorum(RUN, JOB, s);
+        f.checkQuorum(id, JOB, s);
     }
 }

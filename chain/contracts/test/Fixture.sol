@@ -10,8 +10,10 @@ import {Vm} from "./Vm.sol";
 /// that is signed, computed apart from the contracts.
 abstract contract Fixture {
     Vm internal constant VM = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);
-    bytes32 internal constant RUN = keccak256("run");
+    bytes32 internal constant SALT = keccak256("run");
     bytes32 internal constant JOB = keccak256("job");
+    /// The id of SALT with attesters 0 to 3 and one colluder.
+    bytes32 internal immutable RUN = idOf(SALT, 4, 1);
     uint64 internal constant WINDOW = 1 days;
     uint64 internal constant PERIOD = 30 days;
     uint64 internal constant LIMIT = 730 days;
@@ -28,7 +30,7 @@ abstract contract Fixture {
         rewards = fed.rewards();
         token = new CoveyTestToken(address(this), 1e30);
         token.approve(address(rewards), type(uint256).max);
-        open(fed, RUN, 4, 1);
+        open(fed, SALT, 4, 1);
     }
 
     // ------------------------------------------------------------- parts
@@ -40,9 +42,28 @@ abstract contract Fixture {
         }
     }
 
-    function open(CoveyFederation f, bytes32 id, uint256 n, uint32 t) internal {
-        bytes32 digest = openingDigest(f, id, n, t);
-        f.openRun(id, JOB, silos(n), t, signedBy(all(n), digest));
+    function open(CoveyFederation f, bytes32 salt, uint256 n, uint32 t)
+        internal
+        returns (bytes32 id)
+    {
+        bytes32 digest = openingDigest(f, salt, n, t);
+        f.openRun(salt, JOB, silos(n), t, signedBy(all(n), digest));
+        return idOf(salt, n, t);
+    }
+
+    /// A run's id, its encoding written out word by word.
+    function idOf(bytes32 salt, uint256 n, uint32 t)
+        internal
+        pure
+        returns (bytes32)
+    {
+        bytes memory words = bytes.concat(
+            salt, JOB, bytes32(uint256(4 * 32)), bytes32(uint256(t)), bytes32(n)
+        );
+        for (uint256 i = 0; i < n; ++i) {
+            words = bytes.concat(words, bytes32(uint256(uint160(attester(i)))));
+        }
+        return keccak256(words);
     }
 
     function identityKey(uint256 i) internal pure returns (uint256) {
@@ -166,7 +187,7 @@ abstract contract Fixture {
         return signed(identityKey(i), typed(address(f), "Covey Federation", h));
     }
 
-    function openingDigest(CoveyFederation f, bytes32 id, uint256 n, uint32 t)
+    function openingDigest(CoveyFederation f, bytes32 salt, uint256 n, uint32 t)
         internal
         view
         returns (bytes32)
@@ -180,7 +201,7 @@ abstract contract Fixture {
                 keccak256(
                     "Run(bytes32 runId,bytes32 jobDigest,address[] attesters,uint32 collusion)"
                 ),
-                id,
+                idOf(salt, n, t),
                 JOB,
                 keccak256(packed),
                 t

@@ -145,16 +145,16 @@ contract RoundsTest is Fixture {
     function testNotReplayedElsewhere() public {
         bytes memory s = signedBy(three(0, 1, 2), _digest);
         CoveyFederation f = federation(4);
-        open(f, RUN, 4, 1);
+        open(f, SALT, 4, 1);
         (, bytes32 fork,,,,) = f.run(RUN);
         require(fork != _head, "forks have the same head");
         VM.expectPartialRevert(CoveyFederation.NotAttester.selector);
         f.commitRounds(RUN, fork, _r, 1, s);
-        open(fed, "two", 4, 1);
-        bytes32 two = headOf("two");
+        bytes32 id = open(fed, "two", 4, 1);
+        bytes32 two = headOf(id);
         require(two != _head);
         VM.expectPartialRevert(CoveyFederation.NotAttester.selector);
-        fed.commitRounds("two", two, _r, 1, s);
+        fed.commitRounds(id, two, _r, 1, s);
         VM.chainId(99);
         VM.expectPartialRevert(CoveyFederation.NotAttester.selector);
         fed.commitRounds(RUN, _head, _r, 1, s);
