@@ -2,6 +2,7 @@
 claimed and verified, on a real node; and what people do besides."""
 import json
 import os
+from fractions import Fraction
 
 import evm
 import h5py
@@ -197,12 +198,14 @@ def contributions(folder):
             basis, value = table(run)
             members = [[i for i in range(n) if i * groups // n == g]
                        for g in range(groups)]
-            each = [max(v, 0) / len(members[i * groups // n]) for i in range(n)
-                    for v in [shapley(value, groups)[i * groups // n]]]
+            gain = shapley(value, groups)
+            each = [Fraction(max(gain[i * groups // n], 0)) /
+                    len(members[i * groups // n]) for i in range(n)]
             assert [b * sum(each) for b in basis] == \
                 [e * sum(basis) for e in each], (basis, each)
             want = [u for u in split(1000 * UNIT, each) if u]
-            assert [u for _, u in units(w, run).values()] == want
+            got = [u for _, u in units(w, run).values()]
+            assert got == want, (got, want, basis, value)
             # The empty and the full coalition are models that others saw, too.
             with h5py.File(os.path.join(run, "run.h5")) as f:
                 last = f["/proofs/coalitions"][()]
@@ -305,20 +308,23 @@ def wrong_keys_and_places(folder):
         refused(["18", "6", "chain.rewards.decimals"], "rewards", odd, "--fund")
         # More than the sponsor has.
         rich = w.new(section=w.section(pool="1000001"))
+        w.register(rich)
         w.settle(rich)
         r = w.act(rich, "fund", expect=3)
         assert len(r.messages) == 1 and "the sponsor has 1000000;" in r.err, r.err
         # A token that is none, and one where nothing is.
         for token in (w.federation, empty):
             bad = w.new(section=w.section(token=token))
+            w.register(bad)
             w.settle(bad)
             r = w.act(bad, "fund", expect=None)
             assert r.code in (2, 3, 6) and len(r.messages) == 1, r.err
         # A key without money.
         poor, _ = make_key(folder, "poor")
         lone = w.new()
+        w.register(lone)
         r = w.settle(lone, key=poor, expect=3)
-        assert "fund" in r.err and len(r.messages) == 1, r.err
+        assert "send it some" in r.err and len(r.messages) == 1, r.err
 
 
 @test
