@@ -376,4 +376,130 @@ def refund(folder):
         assert verify(w, run, expect=None).code in (0, 6)
 
 
+
+def again_with(w, run, expect=0, **kw):
+    """The job of this run, changed, goes on."""
+    job = w.job(name=os.path.basename(run), **kw)
+    return w.train(job, run, 1, "--resume", expect=expect)
+
+
+@test
+def longer(folder):
+    """More rounds after the rewards were signed: before they are posted, those of
+    the longer run are paid; after that, those that were posted."""
+    with World(folder) as w:
+        run = w.new()
+        w.register(run)
+        w.settle(run)
+        again_with(w, run, rounds=5)
+        with h5py.File(os.path.join(run, "run.h5")) as f:
+            assert f["/rewards"].attrs["round"] == 5
+        w.pay(run)
+        w.check_head(run)
+        assert [w.balance(p) for p, _ in units(w, run).values()] == [250 * UNIT] * 4
+        assert ("payment", "recomputed") in lines_of(verify(w, run))
+        # And once more.
+        again_with(w, run, rounds=6)
+        log = open(os.path.join(run, "covey.log")).read()
+        assert "after round 5" in log and "not paid for" in log, log[-600:]
+        w.settle(run)
+        w.check_head(run)
+        assert w.on_chain(run)[0] == 6
+        block = w.node.number()
+        for what in ("fund", "claim"):
+            w.act(run, what)
+        assert w.node.number() == block
+        assert ("chain", "recomputed") in lines_of(verify(w, run))
+
+
+@test
+def killed_and_resumed(folder):
+    """The outbox may be lost at any time; an older run.h5 is refused."""
+    with World(folder) as w:
+        for lost in ([], ["outbox.db"], ["newest"], ["newest", "outbox.db"]):
+            run = os.path.join(folder, "lost-" + "-".join(lost))
+            w.train(w.job(rounds=4, every=2, name=os.path.basename(run)), run)
+            old = os.path.join(run, "round-000002.h5")
+            assert os.path.exists(old), os.listdir(run)
+            if "newest" in lost:
+                os.replace(old, os.path.join(run, "run.h5"))
+            if "outbox.db" in lost:
+                os.unlink(os.path.join(run, "outbox.db"))
+            if "newest" in lost:
+                # The silos remember what they have signed: no second history.
+                r = again_with(w, run, rounds=6, every=2, expect=6)
+                assert "has signed round 4" in r.err, r.err
+                continue
+            again_with(w, run, rounds=6, every=2)
+            w.pay(run)
+            w.check_head(run)
+            assert w.on_chain(run)[0] == 6, lost
+            assert ("payment", "recomputed") in lines_of(verify(w, run))
+            # The outbox is lost after all of it, and its blocks are safe.
+            w.node.mine(70)
+            block = w.node.number()
+            for name in os.listdir(run):
+                if name.startswith("outbox.db"):
+                    os.unlink(os.path.join(run, name))
+            for args in (["chain", "register", run], ["rewards", run, "--fund"],
+                         ["settle", run], ["rewards", run, "--claim"]):
+                w.paid(*args)
+            assert w.node.number() == block, lost
+
+
+@test
+def killed_by_force(folder):
+    """SIGKILL while it trains, again and again, with settle at work beside it."""
+    import signal
+    import time
+    from harness import COVEY, finish, start
+    with World(folder) as w:
+        run = os.path.join(folder, "RUN")
+        job = w.job(rounds=400, every=3, name="RUN")
+        registered = False
+        for i in range(4):
+            p = start([COVEY, "run", job, "--out", run, "--resume", "-q"])
+            h5 = os.path.join(run, "outbox.db")
+            end = time.monotonic() + 60
+            while not os.path.exists(h5) and time.monotonic() < end:
+                time.sleep(0.05)
+            time.sleep(0.3)
+            p.send_signal(signal.SIGKILL)
+            finish(p)
+            if not registered:
+                w.register(run)
+                registered = True
+            w.settle(run)
+        w.train(w.job(rounds=401, every=3, name="RUN"), run, 1, "--resume")
+        w.settle(run)
+        w.check_head(run)
+        assert w.on_chain(run)[0] == 401
+        r = verify(w, run)
+        assert ("chain", "recomputed") in lines_of(r)
+
+
+@test
+def two_runs(folder):
+    """In one federation, one of them with checkpoints every 3 rounds."""
+    with World(folder) as w:
+        one = w.new(rounds=8, every=3)
+        two = w.new(rounds=2)
+        for run in (one, two):
+            w.register(run)
+        for run in (two, one):
+            w.settle(run)
+        for run in (one, two):
+            w.act(run, "fund")
+            w.settle(run)
+        w.later(2)
+        for run in (two, one):
+            w.act(run, "claim")
+            w.check_head(run)
+            assert [w.balance(p) for p, _ in units(w, run).values()] == \
+                [250 * UNIT] * 4
+            assert ("payment", "recomputed") in lines_of(verify(w, run))
+        assert w.on_chain(one)[0] == 8 and w.on_chain(two)[0] == 2
+        assert w.balance(w.rewards) == 0
+
+
 main()
