@@ -418,7 +418,7 @@ static int parse(int argc, char **argv, options *o, cv_err *err)
         {"test-token", required_argument, NULL, 't'},
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
-    int c, rc = cv_refuse_spoken_passphrase(argc, argv, err);
+    int c, rc = cv_refuse_spoken_secret(argc, argv, err);
     while (!rc && (c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         switch (c) {
         case 'k':

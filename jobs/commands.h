@@ -26,8 +26,8 @@ int cv_cmd_privacy(int argc, char **argv, cv_err *err);
 int cv_bad_option(const char *command, int c, char *const *argv,
                   const struct option *longs, cv_err *err);
 
-/** A pass phrase or a secret key on the command line is seen by others; what
- *  looks like one is refused without repeating it. CV_ERR_INPUT. */
+/** A pass phrase on the command line is seen by others; an option that looks
+ *  like one is refused without repeating it. CV_ERR_INPUT. */
 int cv_refuse_spoken_passphrase(int argc, char *const *argv, cv_err *err);
 
 #endif

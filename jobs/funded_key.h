@@ -10,4 +10,8 @@
 int cv_funded_key_open(const char *keystore, const char *password_file,
                        cv_seckey **key, cv_err *err);
 
+/** Options that a person might take for the place of a secret ("--password
+ *  hunter2", "--key 0x4c08.."): refused before anything repeats them. */
+int cv_refuse_spoken_secret(int argc, char **argv, cv_err *err);
+
 #endif

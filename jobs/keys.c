@@ -216,7 +216,7 @@ int cv_cmd_keys(int argc, char **argv, cv_err *err)
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
     options o = {0};
-    int c, rc = cv_refuse_spoken_passphrase(argc, argv, err);
+    int c, rc = cv_refuse_spoken_secret(argc, argv, err);
     if (rc)
         return rc;
     while ((c = getopt_long(argc, argv, ":o:", longs, NULL)) != -1) {

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "jobs/commands.h"
@@ -46,22 +45,12 @@ int cv_bad_option(const char *command, int c, char *const *argv,
     return rc;
 }
 
-/* 32 bytes in hex, and no file or folder of that name. */
-static int looks_like_key(const char *text)
-{
-    const char *s = text + 2 * (strncmp(text, "0x", 2) == 0);
-    return strlen(s) == 64 && strspn(s, "0123456789abcdefABCDEF") == 64 &&
-           !cv_fs_exists(text);
-}
-
 /* `--password hunter2` would pass for an abbreviation of --password-file, and
- * the complaint about the missing file would repeat the pass phrase; that about
- * `--key 0x..` would repeat the key. */
+ * the complaint about the missing file would repeat the pass phrase. */
 int cv_refuse_spoken_passphrase(int argc, char *const *argv, cv_err *err)
 {
     static const char name[] = "--password-file";
-    for (int i = 1; i < argc; i++) {
-        const char *value = strchr(argv[i], '=');
+    for (int i = 1; i < argc; i++)
         if (strncmp(argv[i], "--p", 3) == 0 &&
             (strncmp(argv[i], name, sizeof name - 1) != 0 ||
              !strchr("=", argv[i][sizeof name - 1])))
@@ -69,12 +58,5 @@ int cv_refuse_spoken_passphrase(int argc, char *const *argv, cv_err *err)
                               "a pass phrase is never given on the command "
                               "line, where others can read it; leave it out "
                               "to be asked, or write --password-file FILE");
-        if (looks_like_key(argv[i]) || (value && looks_like_key(value + 1)))
-            return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                              "a secret key is never given on the command "
-                              "line, where others can read it, and this one "
-                              "has been read now: move its money; --key takes "
-                              "a key file");
-    }
     return 0;
 }

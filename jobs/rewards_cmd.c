@@ -214,7 +214,7 @@ static int parse(int argc, char **argv, cv_rewards_options *o, cv_err *err)
         {"refund", no_argument, NULL, 'R'},
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
-    int c, rc = cv_refuse_spoken_passphrase(argc, argv, err);
+    int c, rc = cv_refuse_spoken_secret(argc, argv, err);
     while (!rc && (c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         switch (c) {
         case 'k':
