@@ -153,16 +153,23 @@ static int fund(const cv_paying *p, cv_err *err)
     return rc ? rc : transfer(p, &lacks, err);
 }
 
-/* The chain's own clock.  Where blocks come with transactions alone the newest one
- * may be old, and the next has the time of day. */
+/* The chain's own clock. */
 static int chain_time(const cv_paying *p, uint64_t *now, cv_err *err)
 {
     cv_block b;
     int found = 0;
     int rc = cv_node_block(p->rpc, &b, &found, CV_BLOCK_LATEST, err);
     *now = rc || !found ? 0 : b.time;
-    if (!rc && (uint64_t)time(NULL) > *now)
-        *now = (uint64_t)time(NULL);
+    return rc;
+}
+
+/* When the next block will be: where blocks come with transactions alone, the
+ * newest one may be old. */
+static int next_time(const cv_paying *p, uint64_t *now, cv_err *err)
+{
+    int rc = chain_time(p, now, err);
+    uint64_t here = (uint64_t)time(NULL);
+    *now = here > *now ? here : *now;
     return rc;
 }
 
@@ -178,7 +185,7 @@ static int refund(const cv_paying *p, cv_err *err)
         rc = cv_view_pool_of(p->rpc, &pool, &p->run.federation, e->run_id,
                              &e->token, &e->sponsor, err);
     if (!rc)
-        rc = chain_time(p, &now, err);
+        rc = next_time(p, &now, err);
     if (rc)
         return rc;
     if (cv_u256_is_zero(&pool.free) && cv_u256_is_zero(&pool.allocated)) {
@@ -208,7 +215,7 @@ static int check_claimable(const cv_paying *p, cv_err *err)
     int rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
                               e->epoch, err);
     if (!rc)
-        rc = chain_time(p, &now, err);
+        rc = next_time(p, &now, err);
     if (rc)
         return rc;
     if (v.version == 0)
