@@ -93,6 +93,10 @@ void cv_outbox_rounds_free(cv_outbox_rounds *r);
 /** The newest round, 0 if none. */
 int cv_outbox_last_round(cv_outbox *o, uint64_t *last, cv_err *err);
 
+/** Add rewards.  What is there with this epoch and version for another head
+ *  (the run went on after they were signed) is replaced if it was not sent and
+ *  these are for the newest round; otherwise it stays, and 0 is returned. Other
+ *  content for the same head is CV_ERR_VERIFY. */
 int cv_outbox_put_epoch(cv_outbox *o, const cv_outbox_epoch *e, cv_err *err);
 /** The newest version of epoch number `epoch`, or found 0. */
 int cv_outbox_load_epoch(cv_outbox *o, cv_outbox_epoch *e, int *found,

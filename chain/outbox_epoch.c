@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "chain/outbox_db.h"
+#include "chain/outbox_tx.h"
 #include "core/mem.h"
 
 void cv_outbox_epoch_free(cv_outbox_epoch *e)
@@ -110,29 +111,37 @@ static int insert_epoch(cv_outbox *o, const cv_outbox_epoch *e, uint32_t n,
         p->leaves * sizeof *e->amount, e->sigs, n * sizeof *e->sigs);
 }
 
-/* Rewards of a run that went on are signed again: as long as nothing of the old
- * ones was sent, they make room. */
-static int replace_epoch(cv_outbox *o, const cv_outbox_epoch *e, uint32_t n,
-                         cv_err *err)
+/* The run went on, or did rounds anew, after `there` was signed: its head is not
+ * the run's last one any more.  The contract takes rewards for the head that the
+ * run has on the chain only, so of two with one version one at most is ever posted.
+ * What is on its way or there stays; what waits makes room for what is signed for
+ * the newest round. */
+static int put_later(cv_outbox *o, const cv_outbox_epoch *e, uint32_t n,
+                     cv_err *err)
 {
-    const cv_epoch *p = &e->epoch;
-    cv_outbox_epoch there = {0};
-    int found = 0;
-    int rc = cv_odb_run(o, err,
-                        "DELETE FROM epoch WHERE epoch = ? AND version = ? AND "
-                        "state = 0",
-                        "uu", p->epoch, (uint64_t)p->version);
+    sqlite3_stmt *st = NULL;
+    uint64_t last = 0, state = 0, on_its_way = 0;
+    int row = 0, rc = cv_outbox_last_round(o, &last, err);
     if (!rc)
-        rc = load_epoch(o, &there, &found, p->epoch, p->version, p->version,
-                        err);
-    if (!rc && found)
-        rc = cv_err_set(err, CV_ERR_VERIFY, o->path, 0,
-                        "epoch %llu version %u was sent with other content; "
-                        "what the silos sign again gets the next version "
-                        "(chain.rewards.version), and is taken after an "
-                        "objection alone",
-                        (unsigned long long)p->epoch, p->version);
-    cv_outbox_epoch_free(&there);
+        rc = cv_odb_query(o, &st, err,
+                          "SELECT state, (SELECT count(*) FROM tx WHERE kind = "
+                          "?3 AND first = ?1 AND last = ?2 AND state <= ?4) "
+                          "FROM epoch WHERE epoch = ?1 AND version = ?2",
+                          "uuuu", e->epoch.epoch, (uint64_t)e->epoch.version,
+                          (uint64_t)CV_TX_EPOCH, (uint64_t)CV_TX_FINAL);
+    if (!rc)
+        rc = cv_odb_step(o, st, &row, err);
+    if (!rc) {
+        cv_row r = {.st = st};
+        state = cv_row_u64(&r, 0, CV_OUTBOX_FINAL);
+        on_its_way = cv_row_u64(&r, 0, INT64_MAX);
+        rc = cv_row_check(o, &r, "epoch", err);
+    }
+    sqlite3_finalize(st);
+    if (rc || state != CV_OUTBOX_QUEUED || on_its_way || last != e->round)
+        return rc;
+    rc = cv_odb_run(o, err, "DELETE FROM epoch WHERE epoch = ? AND version = ?",
+                    "uu", e->epoch.epoch, (uint64_t)e->epoch.version);
     return rc ? rc : insert_epoch(o, e, n, err);
 }
 
@@ -152,8 +161,14 @@ static int put_epoch(cv_outbox *o, const cv_outbox_epoch *e, cv_err *err)
     rc = load_epoch(o, &there, &found, p->epoch, p->version, p->version, err);
     if (!rc && !found)
         rc = insert_epoch(o, e, n, err);
+    else if (!rc && memcmp(there.epoch.head, p->head, 32) != 0)
+        rc = put_later(o, e, n, err);
     else if (!rc && !same_epoch(e, &there, n))
-        rc = replace_epoch(o, e, n, err);
+        rc = cv_err_set(err, CV_ERR_VERIFY, o->path, 0,
+                        "epoch %llu version %u is there with other content; "
+                        "what the silos sign again gets the next version "
+                        "(chain.rewards.version)",
+                        (unsigned long long)p->epoch, p->version);
     cv_outbox_epoch_free(&there);
     return rc;
 }

@@ -162,6 +162,25 @@ int cv_view_check_rewards(cv_rpc *rpc, const cv_federation *f, cv_err *err)
                       "contract than a federation of Covey has; it is not one");
 }
 
+int cv_view_check_federation(cv_rpc *rpc, const cv_federation *f, cv_err *err)
+{
+    char where[CV_ADDRESS_TEXT];
+    int has_code = 0;
+    int rc = cv_node_has_code(rpc, &has_code, &f->contract, err);
+    cv_address_text(where, &f->contract);
+    if (!rc && !has_code)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "chain.federation: expected a federation at %s, "
+                          "found no contract there on chain %llu; `covey chain "
+                          "deploy` makes one",
+                          where, (unsigned long long)f->chain_id);
+    if (!rc)
+        rc = cv_view_check_rewards(rpc, f, err);
+    if (rc)
+        cv_err_prefix(err, "chain.federation %s", where);
+    return rc;
+}
+
 /* ---- rewards --------------------------------------------------------------------- */
 
 int cv_view_pool_of(cv_rpc *rpc, cv_view_pool *out, const cv_federation *f,

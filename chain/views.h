@@ -37,6 +37,9 @@ int cv_view_silo_at(cv_rpc *rpc, cv_address *out, const cv_federation *f,
 /** The rewards contract that the federation names must be the one that follows
  *  from its address. CV_ERR_VERIFY if it is not. */
 int cv_view_check_rewards(cv_rpc *rpc, const cv_federation *f, cv_err *err);
+/** Is there a federation at its address at all?  CV_ERR_INPUT without a contract
+ *  there; else as cv_view_check_rewards. */
+int cv_view_check_federation(cv_rpc *rpc, const cv_federation *f, cv_err *err);
 
 /** Of the rewards contract. */
 typedef struct {

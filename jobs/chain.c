@@ -241,6 +241,8 @@ static int do_register(options *o, int n_args, char **args, cv_err *err)
     if (!rc)
         rc = cv_funded_key_open(o->key, o->password_file, &key, err);
     if (!rc)
+        rc = cv_view_check_federation(o->rpc, &run.federation, err);
+    if (!rc)
         rc = check_owner(o, key, &run.federation, err);
     for (uint32_t i = 0; i < run.n && !rc; i++)
         rc = register_one(o, key, &run, &run.silos[i], err);
@@ -259,7 +261,9 @@ static int print_federation(const options *o, const cv_federation *f,
     cv_u256 balance;
     uint64_t count = 0, window, claim;
     char text[CV_ADDRESS_TEXT], money[CV_UNITS_TEXT];
-    int rc = cv_view_owner(o->rpc, &owner, f, err);
+    int rc = cv_view_check_federation(o->rpc, f, err);
+    if (!rc)
+        rc = cv_view_owner(o->rpc, &owner, f, err);
     if (!rc)
         rc = cv_view_silo_count(o->rpc, &count, f, err);
     if (!rc)

@@ -3,47 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "chain/abi.h"
-#include "chain/binding.h"
 #include "chain/merkle.h"
-#include "chain/send_one.h"
 #include "chain/views.h"
 #include "core/bytes.h"
 #include "core/mem.h"
-#include "io/silo.h"
 #include "jobs/chain_terms.h"
 #include "jobs/commands.h"
 #include "jobs/funded_key.h"
 #include "jobs/json.h"
-#include "jobs/rpc_options.h"
+#include "jobs/rewards_cmd.h"
 #include "jobs/run_outbox.h"
-#include "jobs/site_ledger.h"
 #include "jobs/stop.h"
-
-typedef struct {
-    const char *key, *password_file, *only, *object;
-    int fund, claim, refund, json;
-    cv_rpc_options urls;
-} options;
-
-/* The rewards of a run, as its outbox has them. */
-typedef struct {
-    const options *o;
-    cv_outbox_run run;
-    cv_outbox_epoch e;
-    cv_job *job; /* NULL without run.h5 */
-    int decimals;
-    int *silo;       /* (leaves) whose leaf */
-    uint8_t *leaves; /* (leaves, 32) */
-    cv_rpc *rpc;     /* NULL: no node is asked */
-    cv_sender sender;
-} paying;
 
 /* ---- what was signed ------------------------------------------------------------- */
 
-static int check_signatures(const paying *p, cv_err *err)
+static int check_signatures(const cv_paying *p, cv_err *err)
 {
     uint8_t digest[32];
     uint32_t good = 0,
@@ -65,7 +40,7 @@ static int check_signatures(const paying *p, cv_err *err)
 }
 
 /* Leaves from payees and amounts; their root must be the one that was signed. */
-static int make_leaves(paying *p, cv_err *err)
+static int make_leaves(cv_paying *p, cv_err *err)
 {
     const cv_epoch *e = &p->e.epoch;
     uint8_t root[32];
@@ -87,7 +62,7 @@ static int make_leaves(paying *p, cv_err *err)
 
 /* Names of the payees' silos. Two silos may have one payee, so leaves, which are
  * in the order of the silos, are matched from the first on. */
-static int name_leaves(paying *p, cv_err *err)
+static int name_leaves(cv_paying *p, cv_err *err)
 {
     uint32_t at = 0;
     for (uint32_t i = 0; i < p->run.n && at < p->e.epoch.leaves; i++) {
@@ -104,7 +79,7 @@ static int name_leaves(paying *p, cv_err *err)
     return 0;
 }
 
-static int load(paying *p, const char *dir, cv_err *err)
+static int load(cv_paying *p, const char *dir, cv_err *err)
 {
     cv_outbox *box = NULL;
     int found = 0;
@@ -126,18 +101,18 @@ static int load(paying *p, const char *dir, cv_err *err)
 
 /* ---- showing ------------------------------------------------------------------------ */
 
-static const char *name_of(const paying *p, uint32_t leaf)
+const char *cv_paying_name(const cv_paying *p, uint32_t leaf)
 {
     return p->silo[leaf] < 0 ? "-" : p->run.silos[p->silo[leaf]].name;
 }
 
-static int selected(const paying *p, uint32_t leaf)
+int cv_paying_selected(const cv_paying *p, uint32_t leaf)
 {
-    return !p->o->only || strcmp(p->o->only, name_of(p, leaf)) == 0;
+    return !p->o->only || strcmp(p->o->only, cv_paying_name(p, leaf)) == 0;
 }
 
 /* -1 where no node was asked. */
-static int claimed(const paying *p, uint32_t leaf, cv_err *err, int *rc)
+static int claimed(const cv_paying *p, uint32_t leaf, cv_err *err, int *rc)
 {
     int is = -1;
     if (p->rpc && !*rc)
@@ -146,18 +121,19 @@ static int claimed(const paying *p, uint32_t leaf, cv_err *err, int *rc)
     return is;
 }
 
-static void print_text(const paying *p, uint32_t i, int is_claimed)
+static void print_text(const cv_paying *p, uint32_t i, int is_claimed)
 {
     char who[CV_ADDRESS_TEXT], money[CV_UNITS_TEXT];
     cv_address_text(who, &p->e.payee[i]);
     cv_u256_units(money, &p->e.amount[i], p->decimals);
-    printf("%-24s %s %28s%s\n", name_of(p, i), who, money,
+    printf("%-24s %s %28s%s\n", cv_paying_name(p, i), who, money,
            is_claimed < 0 ? ""
            : is_claimed   ? "  claimed"
                           : "  not claimed");
 }
 
-static void print_json(const paying *p, cv_buf *b, uint32_t i, int is_claimed)
+static void print_json(const cv_paying *p, cv_buf *b, uint32_t i,
+                       int is_claimed)
 {
     uint8_t proof[CV_MERKLE_DEPTH * 32];
     size_t count = 0;
@@ -166,7 +142,7 @@ static void print_json(const paying *p, cv_buf *b, uint32_t i, int is_claimed)
     cv_u256_units(money, &p->e.amount[i], p->decimals);
     cv_merkle_proof(p->leaves, p->e.epoch.leaves, i, proof, &count);
     cv_json_open(b, NULL, '{');
-    cv_json_string(b, "silo", name_of(p, i));
+    cv_json_string(b, "silo", cv_paying_name(p, i));
     cv_json_i64(b, "index", i);
     cv_json_string(b, "payee", who);
     cv_json_string(b, "amount", money);
@@ -183,7 +159,7 @@ static void print_json(const paying *p, cv_buf *b, uint32_t i, int is_claimed)
     cv_json_close(b, '}');
 }
 
-static int show(const paying *p, cv_err *err)
+static int show(const cv_paying *p, cv_err *err)
 {
     char total[CV_UNITS_TEXT], root[67] = "0x";
     int rc = 0;
@@ -205,7 +181,7 @@ static int show(const paying *p, cv_err *err)
     }
     for (uint32_t i = 0; i < p->e.epoch.leaves && !rc; i++) {
         int is = claimed(p, i, err, &rc);
-        if (!selected(p, i) || rc)
+        if (!cv_paying_selected(p, i) || rc)
             continue;
         if (p->o->json)
             print_json(p, &b, i, is);
@@ -222,212 +198,9 @@ static int show(const paying *p, cv_err *err)
     return rc;
 }
 
-/* ---- acting ---------------------------------------------------------------------------- */
-
-static int send(const paying *p, const cv_address *to, cv_abi_writer *call,
-                const char *what, cv_err *err)
-{
-    cv_receipt receipt;
-    cv_buf data = {0};
-    cv_abi_end(call, &data);
-    int rc =
-        cv_send_one(&p->sender, to, data.data, data.len, what, &receipt, err);
-    if (!rc)
-        fprintf(stderr, "%s: done (%llu gas)\n", what,
-                (unsigned long long)receipt.gas_used);
-    cv_receipt_free(&receipt);
-    cv_buf_free(&data);
-    return rc;
-}
-
-/* What the sponsor's pool lacks of this epoch's total. */
-static int fund(const paying *p, cv_err *err)
-{
-    const cv_epoch *e = &p->e.epoch;
-    cv_address mine, rewards;
-    cv_view_pool pool;
-    cv_view_epoch posted;
-    cv_u256 allowance, lacks;
-    cv_abi_writer w;
-    int decimals = 0;
-    cv_federation_rewards(&rewards, &p->run.federation);
-    cv_seckey_address(p->sender.key, &mine);
-    if (memcmp(mine.b, e->sponsor.b, sizeof mine.b) != 0)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "the job's sponsor is another than this key; its "
-                          "pool is filled by itself alone");
-    int rc = cv_view_decimals(p->rpc, &decimals, &e->token, err);
-    if (!rc && decimals != p->decimals)
-        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                        "the token has %d decimals, the job says %d "
-                        "(chain.rewards.decimals)",
-                        decimals, p->decimals);
-    if (!rc)
-        rc = cv_view_epoch_of(p->rpc, &posted, &p->run.federation, e->run_id,
-                              e->epoch, err);
-    if (!rc)
-        rc = cv_view_pool_of(p->rpc, &pool, &p->run.federation, e->run_id,
-                             &e->token, &e->sponsor, err);
-    if (rc)
-        return rc;
-    if (posted.version > 0 || cv_u256_sub(&lacks, &e->total, &pool.free) ||
-        cv_u256_is_zero(&lacks)) {
-        fprintf(stderr, "the pool has what it needs\n");
-        return 0;
-    }
-    rc = cv_view_allowance(p->rpc, &allowance, &e->token, &mine, &rewards, err);
-    if (!rc && cv_u256_cmp(&allowance, &lacks) < 0) {
-        cv_abi_begin(&w, "approve(address,uint256)");
-        cv_abi_put_address(&w, &rewards);
-        cv_abi_put_u256(&w, &lacks);
-        rc = send(p, &e->token, &w, "approving", err);
-    }
-    if (rc)
-        return rc;
-    cv_abi_begin(&w, "fund(bytes32,address,uint256)");
-    cv_abi_put_bytes32(&w, e->run_id);
-    cv_abi_put_address(&w, &e->token);
-    cv_abi_put_u256(&w, &lacks);
-    return send(p, &rewards, &w, "funding", err);
-}
-
-static int refund(const paying *p, cv_err *err)
-{
-    cv_address rewards;
-    cv_abi_writer w;
-    cv_federation_rewards(&rewards, &p->run.federation);
-    cv_abi_begin(&w, "refund(bytes32,address)");
-    cv_abi_put_bytes32(&w, p->run.on_chain);
-    cv_abi_put_address(&w, &p->e.epoch.token);
-    return send(p, &rewards, &w, "refunding", err);
-}
-
-/* Is what the contract was posted these rewards, and may they be claimed? */
-static int check_claimable(const paying *p, cv_err *err)
-{
-    const cv_epoch *e = &p->e.epoch;
-    cv_view_epoch v;
-    cv_block now;
-    int found = 0;
-    int rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
-                              e->epoch, err);
-    if (!rc)
-        rc = cv_node_block(p->rpc, &now, &found, CV_BLOCK_LATEST, err);
-    if (rc)
-        return rc;
-    if (v.version == 0)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "the rewards are not posted yet: fund them (--fund) "
-                          "and run `covey settle`");
-    if (memcmp(v.root, e->root, 32) != 0)
-        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
-                          "the contract has other rewards (version %u) than "
-                          "this folder (version %u)",
-                          v.version, e->version);
-    if (v.void_)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "the time to claim is over: the sponsor has taken "
-                          "back what was left");
-    if (v.frozen)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "an objection has frozen these rewards; the silos "
-                          "sign again with chain.rewards.version %u",
-                          v.version + 1);
-    /* Where blocks come with transactions alone, the newest one may be old. */
-    if (found && now.time < v.claimable_from &&
-        (uint64_t)time(NULL) < v.claimable_from)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "silos may object for another %llu s; claim after "
-                          "that",
-                          (unsigned long long)(v.claimable_from - now.time));
-    return 0;
-}
-
-static int claim_one(const paying *p, uint32_t i, cv_err *err)
-{
-    uint8_t proof[CV_MERKLE_DEPTH * 32];
-    size_t count = 0;
-    cv_address rewards;
-    cv_abi_writer w;
-    cv_federation_rewards(&rewards, &p->run.federation);
-    cv_merkle_proof(p->leaves, p->e.epoch.leaves, i, proof, &count);
-    cv_abi_begin(&w, "claim(bytes32,uint64,uint256,address,uint256,bytes32[])");
-    cv_abi_put_bytes32(&w, p->run.on_chain);
-    cv_abi_put_u64(&w, p->e.epoch.epoch);
-    cv_abi_put_u64(&w, i);
-    cv_abi_put_address(&w, &p->e.payee[i]);
-    cv_abi_put_u256(&w, &p->e.amount[i]);
-    cv_abi_put_bytes32s(&w, proof, count);
-    char *what = cv_asprintf("claiming for %s", name_of(p, i));
-    int rc = send(p, &rewards, &w, what, err);
-    free(what);
-    return rc;
-}
-
-static int claim(const paying *p, cv_err *err)
-{
-    int rc = check_claimable(p, err), any = 0;
-    for (uint32_t i = 0; i < p->e.epoch.leaves && !rc; i++) {
-        int is;
-        if (!selected(p, i))
-            continue;
-        any = 1;
-        is = claimed(p, i, err, &rc);
-        if (!rc && !is)
-            rc = claim_one(p, i, err);
-    }
-    if (!rc && !any)
-        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                        "there is no reward for silo '%s'", p->o->only);
-    return rc;
-}
-
-/* A silo's objection, by the key that only its site can make. */
-static int object(const paying *p, cv_err *err)
-{
-    const cv_epoch *e = &p->e.epoch;
-    cv_silo *site = NULL;
-    cv_seckey *identity = NULL, *attester = NULL;
-    cv_address rewards;
-    cv_view_epoch v;
-    uint8_t context[8 + CV_ADDRESS_BYTES], digest[32], bytes[65];
-    int rc = cv_silo_load(p->o->object, &site, err);
-    if (!rc)
-        rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
-                              e->epoch, err);
-    if (!rc && v.version == 0)
-        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                        "no rewards are posted, so there is nothing to object "
-                        "to");
-    if (!rc)
-        rc = cv_site_unlock(site, &identity, err);
-    if (!rc) {
-        cv_sig sig;
-        cv_abi_writer w;
-        cv_chain_attester_context(&p->run.federation, context);
-        cv_seckey_derive_attestation(identity, &attester, context,
-                                     sizeof context);
-        cv_objection_digest(digest, &p->run.federation, e->run_id, e->epoch,
-                            v.version);
-        cv_seckey_sign(attester, &sig, digest);
-        cv_sig_to_contract(bytes, &sig);
-        cv_federation_rewards(&rewards, &p->run.federation);
-        cv_abi_begin(&w, "object(bytes32,uint64,uint32,bytes)");
-        cv_abi_put_bytes32(&w, e->run_id);
-        cv_abi_put_u64(&w, e->epoch);
-        cv_abi_put_u64(&w, v.version);
-        cv_abi_put_bytes(&w, bytes, sizeof bytes);
-        rc = send(p, &rewards, &w, "objecting", err);
-    }
-    cv_seckey_destroy(&identity);
-    cv_seckey_destroy(&attester);
-    cv_silo_destroy(&site);
-    return rc;
-}
-
 /* ---- the command -------------------------------------------------------------------------- */
 
-static int parse(int argc, char **argv, options *o, cv_err *err)
+static int parse(int argc, char **argv, cv_rewards_options *o, cv_err *err)
 {
     static const struct option longs[] = {
         {"key", required_argument, NULL, 'k'},
@@ -487,11 +260,10 @@ static int parse(int argc, char **argv, options *o, cv_err *err)
     return rc;
 }
 
-static int act(paying *p, cv_err *err)
+static int act(cv_paying *p, cv_err *err)
 {
-    const options *o = p->o;
+    const cv_rewards_options *o = p->o;
     cv_seckey *key = NULL;
-    int has_code = 0;
     int acts = o->fund || o->claim || o->refund || o->object;
     if (!acts && !o->urls.n)
         return show(p, err);
@@ -500,30 +272,20 @@ static int act(paying *p, cv_err *err)
     if (!rc)
         rc = cv_node_check_chain(p->rpc, net->chain_id, err);
     if (!rc)
-        rc = cv_node_has_code(p->rpc, &has_code, &p->run.federation.contract,
-                              err);
-    if (!rc && !has_code)
-        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                        "there is no contract at the job's chain.federation");
-    if (!rc)
-        rc = cv_view_check_rewards(p->rpc, &p->run.federation, err);
+        rc = cv_view_check_federation(p->rpc, &p->run.federation, err);
     if (!rc && acts)
         rc = cv_funded_key_open(o->key, o->password_file, &key, err);
     p->sender = (cv_sender){p->rpc, net, key, cv_stop_flag()};
     if (!rc)
-        rc = o->fund     ? fund(p, err)
-             : o->claim  ? claim(p, err)
-             : o->refund ? refund(p, err)
-             : o->object ? object(p, err)
-                         : show(p, err);
+        rc = acts ? cv_rewards_act(p, err) : show(p, err);
     cv_seckey_destroy(&key);
     return rc;
 }
 
 int cv_cmd_rewards(int argc, char **argv, cv_err *err)
 {
-    options o = {0};
-    paying p = {.o = &o};
+    cv_rewards_options o = {0};
+    cv_paying p = {.o = &o};
     cv_stop_on_signals();
     int rc = parse(argc, argv, &o, err);
     if (!rc)

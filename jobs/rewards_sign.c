@@ -144,9 +144,23 @@ static int sign_epoch(cv_run *run, cv_rewards *r, cv_err *err)
 static void put_epoch(cv_run *run, const cv_rewards *r)
 {
     cv_outbox *outbox = cv_attest_outbox(run);
+    cv_outbox_epoch there;
     cv_err why = {0};
-    if (outbox && cv_outbox_put_rewards(outbox, r, &why))
+    int found = 0, rc;
+    if (!outbox)
+        return;
+    rc = cv_outbox_put_rewards(outbox, r, &why);
+    if (!rc)
+        rc = cv_outbox_load_epoch(outbox, &there, &found, r->epoch.epoch, &why);
+    if (rc)
         cv_log(CV_LOG_WARN, "outbox", "%s", why.text);
+    else if (found && there.round != (uint64_t)r->round)
+        cv_log(CV_LOG_WARN, "rewards",
+               "those that were signed after round %llu have been sent to the "
+               "chain; the rounds since then are not paid for",
+               (unsigned long long)there.round);
+    if (found)
+        cv_outbox_epoch_free(&there);
 }
 
 int cv_rewards_sign_all(cv_run *run, cv_err *err)

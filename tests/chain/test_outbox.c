@@ -478,6 +478,53 @@ static void transactions(void **state)
     cv_outbox_tx_free(&b);
 }
 
+/* The run goes on after its rewards were signed. */
+static void epochs_of_longer_runs(void **state)
+{
+    (void)state;
+    cv_outbox *o = open_new();
+    cv_outbox_run run = a_run(2, 1);
+    cv_outbox_epoch e = an_epoch(&run, 1, 1, 3, 2), later, got;
+    int found;
+    OK(cv_outbox_put_run(o, &run, err));
+    put(o, 2, 1, 3, 1);
+    OK(cv_outbox_put_epoch(o, &e, err));
+    put(o, 2, 4, 6, 1);
+    later = an_epoch(&run, 1, 1, 6, 2);
+    later.epoch.head[0] ^= 1;
+    OK(cv_outbox_put_epoch(o, &later, err));
+    /* The older file's rewards do not come back. */
+    OK(cv_outbox_put_epoch(o, &e, err));
+    OK(cv_outbox_load_epoch(o, &got, &found, 1, err));
+    assert_int_equal(got.round, 6);
+    cv_outbox_epoch_free(&got);
+    /* What was built, sent or posted stays; what was dropped does not. */
+    cv_outbox_tx t = a_tx(0);
+    t.kind = CV_TX_EPOCH;
+    t.first = t.last = 1;
+    for (uint64_t i = 1; i <= 6; i++) {
+        OK(cv_outbox_mark_epoch(
+            o, 1, 1, i <= CV_OUTBOX_FINAL ? (cv_outbox_state)i : 0, err));
+        if (i == 5)
+            OK(cv_outbox_tx_add(o, &t, 0, err));
+        t.state = CV_TX_DROPPED;
+        if (i == 6)
+            OK(cv_outbox_tx_update(o, &t, err));
+        t.state = CV_TX_BUILT;
+        e.round = 6 + i;
+        put(o, 2, e.round, e.round, 1);
+        OK(cv_outbox_put_epoch(o, &e, err));
+        OK(cv_outbox_load_epoch(o, &got, &found, 1, err));
+        assert_int_equal(got.round, i == 6 ? e.round : 6);
+        cv_outbox_epoch_free(&got);
+    }
+    cv_outbox_tx_free(&t);
+    cv_outbox_close(&o);
+    cv_outbox_epoch_free(&e);
+    cv_outbox_epoch_free(&later);
+    cv_outbox_run_free(&run);
+}
+
 /* ---- files from outside -------------------------------------------------- */
 
 static void make_file(void)
@@ -742,10 +789,11 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(comes_back),   T(another_run), T(lost_rounds),   T(other_cuts),
-        T(begins_later), T(levels),      T(attested),      T(epochs),
-        T(transactions), T(hostile),     T(not_an_outbox), T(damaged),
-        T(two_writers),  T(killed),
+        T(comes_back),   T(another_run),  T(lost_rounds),
+        T(other_cuts),   T(begins_later), T(levels),
+        T(attested),     T(epochs),       T(epochs_of_longer_runs),
+        T(transactions), T(hostile),      T(not_an_outbox),
+        T(damaged),      T(two_writers),  T(killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
