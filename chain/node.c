@@ -164,14 +164,15 @@ int cv_node_call(cv_rpc *rpc, cv_buf *out, const cv_address *from,
 
 int cv_node_estimate(cv_rpc *rpc, uint64_t *gas, const cv_address *from,
                      const cv_address *to, const void *data, size_t n,
-                     cv_fault *fault, cv_buf *revert, cv_err *err)
+                     cv_block_tag tag, cv_fault *fault, cv_buf *revert,
+                     cv_err *err)
 {
     json_t *v = NULL;
     /* Nodes differ in which block they mean if none is named. */
-    int rc =
-        cv_rpc_call(rpc, "eth_estimateGas",
-                    json_pack("[o, s]", call_json(from, to, data, n), "latest"),
-                    &v, fault, revert, err);
+    int rc = cv_rpc_call(
+        rpc, "eth_estimateGas",
+        json_pack("[o, s]", call_json(from, to, data, n), tag_name(tag)), &v,
+        fault, revert, err);
     if (!rc && (cv_json_u64(gas, v) || *gas < LEAST_GAS))
         rc = wrong(err, "eth_estimateGas", "a quantity from 21,000 on");
     json_decref(v);

@@ -64,11 +64,12 @@ int cv_node_call(cv_rpc *rpc, cv_buf *out, const cv_address *from,
                  const cv_address *to, const void *data, size_t n,
                  cv_block_tag tag, cv_fault *fault, cv_buf *revert,
                  cv_err *err);
-/** Gas that it takes at the newest block. */
+/** Gas that it takes: LATEST, on what is mined and at its time; PENDING, on what
+ *  waits as well, and at the time of the block to come. */
 int cv_node_estimate(cv_rpc *rpc, uint64_t *gas, const cv_address *from,
                      const cv_address *to /* NULL: make a contract */,
-                     const void *data, size_t n, cv_fault *fault,
-                     cv_buf *revert, cv_err *err);
+                     const void *data, size_t n, cv_block_tag tag,
+                     cv_fault *fault, cv_buf *revert, cv_err *err);
 /** Next nonce of an account: LATEST (mined) or PENDING. */
 int cv_node_nonce(cv_rpc *rpc, uint64_t *out, const cv_address *who,
                   cv_block_tag tag, cv_err *err);

@@ -41,9 +41,9 @@ static int estimate(sending *x, cv_err *err)
     cv_fault fault = CV_FAULT_NONE;
     cv_buf revert = {0};
     uint64_t gas = 0;
-    int rc = cv_node_estimate(x->s->rpc, &gas, &x->from,
-                              x->tx.has_to ? &x->tx.to : NULL, x->tx.data,
-                              x->tx.n_data, &fault, &revert, err);
+    int rc = cv_node_estimate(
+        x->s->rpc, &gas, &x->from, x->tx.has_to ? &x->tx.to : NULL, x->tx.data,
+        x->tx.n_data, CV_BLOCK_PENDING, &fault, &revert, err);
     if (rc && fault == CV_FAULT_REVERT) {
         char words[300];
         cv_revert_words(words, sizeof words, revert.data, revert.len);

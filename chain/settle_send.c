@@ -183,8 +183,9 @@ static int estimate(cv_settler *s, uint64_t *gas, cv_sending *how,
 {
     cv_fault fault = CV_FAULT_NONE;
     cv_err why = {0};
-    int rc = cv_node_estimate(s->rpc, gas, &s->sender, to, data->data,
-                              data->len, &fault, refused, &why);
+    int rc =
+        cv_node_estimate(s->rpc, gas, &s->sender, to, data->data, data->len,
+                         CV_BLOCK_LATEST, &fault, refused, &why);
     *how = CV_SENDING_DONE;
     if (rc && fault == CV_FAULT_REVERT) {
         *how = CV_SENDING_REFUSED;

@@ -218,8 +218,9 @@ static int run_estimate(probe *p)
     cv_address from = address(p, 1), to = address(p, 2);
     uint64_t gas = 0;
     bytes_of(p, 3);
-    int rc = cv_node_estimate(p->rpc, &gas, &from, &to, p->bytes.data,
-                              p->bytes.len, &p->fault, &p->revert, &p->err);
+    int rc =
+        cv_node_estimate(p->rpc, &gas, &from, &to, p->bytes.data, p->bytes.len,
+                         CV_BLOCK_LATEST, &p->fault, &p->revert, &p->err);
     put_u64(p, gas);
     return rc;
 }

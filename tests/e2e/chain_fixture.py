@@ -165,12 +165,12 @@ class World:
         return ask(self.node, self.token, "balanceOf(address)", who)
 
     def run_id(self, run):
-        db = sqlite3.connect("file:%s?mode=ro" % os.path.join(run, "outbox.db"),
-                             uri=True)
-        try:
-            return db.execute("select run_id from run").fetchone()[0].hex()
-        finally:
-            db.close()
+        """The contract's id of the run."""
+        r = covey("chain", "status", run, "--rpc", self.node.url)
+        for line in r.out.splitlines():
+            if line.startswith("runId"):
+                return line.split()[1]
+        raise AssertionError("covey chain status shows no runId")
 
     def on_chain(self, run):
         """(last round, head) that the contract has."""
