@@ -92,6 +92,10 @@ void cv_restore_share_privacy_all(cv_run *run)
     cv_bcast_bytes_all(world, run->secure->head, 32, 0);
     int n_values = run->secure->n_coalitions;
     cv_bcast_bytes_all(world, &n_values, sizeof n_values, 0);
+    if (n_values != 1 << cv_groups_of_job(run->job)) /* none, or no number that
+                                                      * can be: then the state
+                                                      * is not what was noted */
+        n_values = run->secure->n_coalitions = 0;
     if (run->fed.rank != 0) {
         free(run->secure->coalition);
         run->secure->coalition = CV_NEW(n_values, int64_t);
