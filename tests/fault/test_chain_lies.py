@@ -143,6 +143,13 @@ def hostile_outbox(folder):
             change(run, *HARM[name])
             look(w, "rewards", run, "--claim")
         assert w.balance(w.rewards) == money[1]
+        # A damaged schema is named, but not repeated to the terminal.
+        run = w.copy("schema", "run.h5")
+        path = os.path.join(run, "outbox.db")
+        data = open(path, "rb").read()
+        with open(path, "wb") as f:
+            f.write(data.replace(b"CREATE TABLE silo(i", b"CREATE TABLE \x1b[31m\x97"))
+        look(w, "chain", "status", run, code=(6,))
         # That of another run, and none.
         other = w.new()
         run = w.copy("other")
