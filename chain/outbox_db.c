@@ -14,6 +14,10 @@ int cv_odb_damaged(const cv_outbox *o, cv_err *err, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    /* SQLite repeats what the file says, and a terminal would obey it. */
+    for (char *c = text; *c; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
     return cv_err_set(err, CV_ERR_VERIFY, o->path, 0,
                       "%s; the file is damaged or was changed by somebody: put "
                       "back a copy of it",

@@ -221,6 +221,9 @@ int cv_outbox_next_epoch(cv_outbox *o, uint64_t *epoch, cv_outbox_state *state,
     uint64_t s = 0;
     *found = 0;
     *epoch = 0;
+    *state = CV_OUTBOX_QUEUED;
+    if (from > INT64_MAX) /* after the last number that a file can hold */
+        return 0;
     int rc = cv_odb_query(o, &st, err,
                           "SELECT epoch, state FROM epoch WHERE epoch >= ? "
                           "ORDER BY epoch, version DESC LIMIT 1",

@@ -80,23 +80,30 @@ static int deploy_federation(const options *o, const cv_seckey *key,
     return rc ? rc : cv_view_check_rewards(o->rpc, f, err);
 }
 
-static int deploy_token(const options *o, const cv_seckey *key,
-                        cv_address *token, cv_err *err)
+/* Before anything is sent. */
+static int check_test_token(const options *o, cv_u256 *amount, cv_err *err)
 {
-    cv_address holder;
-    cv_u256 amount;
-    cv_abi_writer w;
+    if (!o->test_token)
+        return 0;
     if (!o->net->test_money)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "--test-token is for a local network, not for %s",
                           o->net->name);
-    int rc = cv_u256_from_units(&amount, o->test_token, 18, err);
+    int rc = cv_u256_from_units(amount, o->test_token, 18, err);
     if (rc)
-        return rc;
+        cv_err_prefix(err, "--test-token");
+    return rc;
+}
+
+static int deploy_token(const options *o, const cv_seckey *key,
+                        const cv_u256 *amount, cv_address *token, cv_err *err)
+{
+    cv_address holder;
+    cv_abi_writer w;
     cv_seckey_address(key, &holder);
     cv_abi_begin(&w, "(address,uint256)");
     cv_abi_put_address(&w, &holder);
-    cv_abi_put_u256(&w, &amount);
+    cv_abi_put_u256(&w, amount);
     return make_contract(o, key, cv_test_token_code, sizeof cv_test_token_code,
                          &w, "deploying the test token", token, err);
 }
@@ -119,17 +126,21 @@ static int deploy(options *o, int n_args, char **args, cv_err *err)
     cv_seckey *key = NULL;
     cv_federation f;
     cv_address rewards, token, owner;
+    cv_u256 amount = cv_u256_of(0);
     if (n_args || !net || net->chain_id == 0)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "usage: covey chain deploy --network local|"
                           "base-sepolia|base --key FILE [--rpc URL]");
-    int rc = connect(o, net, err);
+    o->net = net;
+    int rc = check_test_token(o, &amount, err);
+    if (!rc)
+        rc = connect(o, net, err);
     if (!rc)
         rc = cv_funded_key_open(o->key, o->password_file, &key, err);
     if (!rc)
         rc = deploy_federation(o, key, &f, err);
     if (!rc && o->test_token)
-        rc = deploy_token(o, key, &token, err);
+        rc = deploy_token(o, key, &amount, &token, err);
     if (!rc) {
         cv_buf b = {0};
         cv_federation_rewards(&rewards, &f);

@@ -42,7 +42,7 @@ int cv_rpc_options_read(cv_rpc_options *o, const char *path, cv_err *err)
 int cv_rpc_options_open(const cv_rpc_options *o, const cv_network *net,
                         const int *stop, cv_rpc **rpc, cv_err *err)
 {
-    const char *own[] = {net->url};
+    const char *own[] = {net ? net->url : NULL};
     cv_rpc_config config = {
         .urls = (const char *const *)o->url, .n_urls = o->n, .stop = stop};
     if (!net || net->chain_id == 0)
