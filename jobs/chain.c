@@ -1,5 +1,4 @@
 /* `covey chain`: the contracts of a federation. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +15,14 @@
 #include "jobs/commands.h"
 #include "jobs/funded_key.h"
 #include "jobs/json.h"
-#include "jobs/rpc_options.h"
+#include "jobs/node_options.h"
 #include "jobs/run_outbox.h"
 #include "jobs/stop.h"
 
 typedef struct {
-    const char *key, *password_file, *network, *owner, *test_token;
+    cv_node_options node;
+    const char *network, *owner, *test_token;
     int64_t window, claim_period;
-    int json;
-    cv_rpc_options urls;
     cv_rpc *rpc;
     const cv_network *net;
 } options;
@@ -32,7 +30,8 @@ typedef struct {
 static int connect(options *o, const cv_network *net, cv_err *err)
 {
     o->net = net;
-    int rc = cv_rpc_options_open(&o->urls, net, cv_stop_flag(), &o->rpc, err);
+    int rc =
+        cv_rpc_options_open(&o->node.urls, net, cv_stop_flag(), &o->rpc, err);
     return rc ? rc : cv_node_check_chain(o->rpc, net->chain_id, err);
 }
 
@@ -113,7 +112,7 @@ static void print_address(const options *o, cv_buf *b, const char *name,
 {
     char text[CV_ADDRESS_TEXT];
     cv_address_text(text, a);
-    if (o->json)
+    if (o->node.json)
         cv_json_string(b, name, text);
     else
         printf("%-12s %s\n", name, text);
@@ -136,7 +135,7 @@ static int deploy(options *o, int n_args, char **args, cv_err *err)
     if (!rc)
         rc = connect(o, net, err);
     if (!rc)
-        rc = cv_funded_key_open(o->key, o->password_file, &key, err);
+        rc = cv_funded_key_open(o->node.key, o->node.password_file, &key, err);
     if (!rc)
         rc = deploy_federation(o, key, &f, err);
     if (!rc && o->test_token)
@@ -147,14 +146,14 @@ static int deploy(options *o, int n_args, char **args, cv_err *err)
         cv_seckey_address(key, &owner);
         if (o->owner)
             (void)cv_address_parse(&owner, o->owner, err);
-        if (o->json)
+        if (o->node.json)
             cv_json_open(&b, NULL, '{');
         print_address(o, &b, "federation", &f.contract);
         print_address(o, &b, "rewards", &rewards);
         print_address(o, &b, "owner", &owner);
         if (o->test_token)
             print_address(o, &b, "token", &token);
-        if (o->json) {
+        if (o->node.json) {
             cv_json_close(&b, '}');
             puts(cv_buf_text(&b));
         } else {
@@ -250,7 +249,7 @@ static int do_register(options *o, int n_args, char **args, cv_err *err)
     if (!rc)
         rc = connect(o, cv_network_find(run.network), err);
     if (!rc)
-        rc = cv_funded_key_open(o->key, o->password_file, &key, err);
+        rc = cv_funded_key_open(o->node.key, o->node.password_file, &key, err);
     if (!rc)
         rc = cv_view_check_federation(o->rpc, &run.federation, err);
     if (!rc)
@@ -420,26 +419,21 @@ static int seconds_of(const char *name, const char *text, int64_t *out,
 static int parse(int argc, char **argv, options *o, cv_err *err)
 {
     static const struct option longs[] = {
-        {"key", required_argument, NULL, 'k'},
-        {"password-file", required_argument, NULL, 'p'},
-        {"rpc", required_argument, NULL, 'r'},
-        {"rpc-file", required_argument, NULL, 'f'},
+        CV_NODE_OPTIONS,
         {"network", required_argument, NULL, 'n'},
         {"owner", required_argument, NULL, 'o'},
         {"window", required_argument, NULL, 'w'},
         {"claim-period", required_argument, NULL, 'c'},
         {"test-token", required_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
     int c, rc = cv_refuse_spoken_secret(argc, argv, err);
     while (!rc && (c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+        rc = cv_node_option(&o->node, c, err);
+        if (rc) { /* 1: taken */
+            rc = rc < 0 ? rc : 0;
+            continue;
+        }
         switch (c) {
-        case 'k':
-            o->key = optarg;
-            break;
-        case 'p':
-            o->password_file = optarg;
-            break;
         case 'n':
             o->network = optarg;
             break;
@@ -448,15 +442,6 @@ static int parse(int argc, char **argv, options *o, cv_err *err)
             break;
         case 't':
             o->test_token = optarg;
-            break;
-        case 'j':
-            o->json = 1;
-            break;
-        case 'r':
-            rc = cv_rpc_options_add(&o->urls, optarg, err);
-            break;
-        case 'f':
-            rc = cv_rpc_options_read(&o->urls, optarg, err);
             break;
         case 'w':
             rc = seconds_of("--window", optarg, &o->window, err);
@@ -493,6 +478,6 @@ int cv_cmd_chain(int argc, char **argv, cv_err *err)
                        "found '%s'",
                        argv[optind]);
     cv_rpc_destroy(&o.rpc);
-    cv_rpc_options_free(&o.urls);
+    cv_rpc_options_free(&o.node.urls);
     return rc;
 }

@@ -1,5 +1,4 @@
 /* `covey rewards`: what each silo is paid; funding, objecting, claiming. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,7 +165,7 @@ static int show(const cv_paying *p, cv_err *err)
     cv_buf b = {0};
     cv_u256_units(total, &p->e.epoch.total, p->decimals);
     cv_hex(root + 2, p->e.epoch.root, 32);
-    if (p->o->json) {
+    if (p->o->node.json) {
         cv_json_open(&b, NULL, '{');
         cv_json_i64(&b, "epoch", (int64_t)p->e.epoch.epoch);
         cv_json_i64(&b, "version", p->e.epoch.version);
@@ -183,12 +182,12 @@ static int show(const cv_paying *p, cv_err *err)
         int is = claimed(p, i, err, &rc);
         if (!cv_paying_selected(p, i) || rc)
             continue;
-        if (p->o->json)
+        if (p->o->node.json)
             print_json(p, &b, i, is);
         else
             print_text(p, i, is);
     }
-    if (p->o->json) {
+    if (p->o->node.json) {
         cv_json_close(&b, ']');
         cv_json_close(&b, '}');
         if (!rc)
@@ -203,32 +202,21 @@ static int show(const cv_paying *p, cv_err *err)
 static int parse(int argc, char **argv, cv_rewards_options *o, cv_err *err)
 {
     static const struct option longs[] = {
-        {"key", required_argument, NULL, 'k'},
-        {"password-file", required_argument, NULL, 'p'},
-        {"rpc", required_argument, NULL, 'r'},
-        {"rpc-file", required_argument, NULL, 'f'},
+        CV_NODE_OPTIONS,
         {"silo", required_argument, NULL, 's'},
         {"object", required_argument, NULL, 'o'},
         {"fund", no_argument, NULL, 'F'},
         {"claim", no_argument, NULL, 'C'},
         {"refund", no_argument, NULL, 'R'},
-        {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0}};
     int c, rc = cv_refuse_spoken_secret(argc, argv, err);
     while (!rc && (c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+        rc = cv_node_option(&o->node, c, err);
+        if (rc) { /* 1: taken */
+            rc = rc < 0 ? rc : 0;
+            continue;
+        }
         switch (c) {
-        case 'k':
-            o->key = optarg;
-            break;
-        case 'p':
-            o->password_file = optarg;
-            break;
-        case 'r':
-            rc = cv_rpc_options_add(&o->urls, optarg, err);
-            break;
-        case 'f':
-            rc = cv_rpc_options_read(&o->urls, optarg, err);
-            break;
         case 's':
             o->only = optarg;
             break;
@@ -243,9 +231,6 @@ static int parse(int argc, char **argv, cv_rewards_options *o, cv_err *err)
             break;
         case 'R':
             o->refund = 1;
-            break;
-        case 'j':
-            o->json = 1;
             break;
         default:
             return cv_bad_option("rewards", c, argv, longs, err);
@@ -265,16 +250,17 @@ static int act(cv_paying *p, cv_err *err)
     const cv_rewards_options *o = p->o;
     cv_seckey *key = NULL;
     int acts = o->fund || o->claim || o->refund || o->object;
-    if (!acts && !o->urls.n)
+    if (!acts && !o->node.urls.n)
         return show(p, err);
     const cv_network *net = cv_network_find(p->run.network);
-    int rc = cv_rpc_options_open(&o->urls, net, cv_stop_flag(), &p->rpc, err);
+    int rc =
+        cv_rpc_options_open(&o->node.urls, net, cv_stop_flag(), &p->rpc, err);
     if (!rc)
         rc = cv_node_check_chain(p->rpc, net->chain_id, err);
     if (!rc)
         rc = cv_view_check_federation(p->rpc, &p->run.federation, err);
     if (!rc && acts)
-        rc = cv_funded_key_open(o->key, o->password_file, &key, err);
+        rc = cv_funded_key_open(o->node.key, o->node.password_file, &key, err);
     p->sender = (cv_sender){p->rpc, net, key, cv_stop_flag()};
     if (!rc)
         rc = acts ? cv_rewards_act(p, err) : show(p, err);
@@ -293,7 +279,7 @@ int cv_cmd_rewards(int argc, char **argv, cv_err *err)
     if (!rc)
         rc = act(&p, err);
     cv_rpc_destroy(&p.rpc);
-    cv_rpc_options_free(&o.urls);
+    cv_rpc_options_free(&o.node.urls);
     cv_outbox_epoch_free(&p.e);
     cv_outbox_run_free(&p.run);
     cv_job_destroy(&p.job);

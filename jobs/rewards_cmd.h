@@ -5,12 +5,12 @@
 #include "chain/outbox.h"
 #include "chain/send_one.h"
 #include "io/job.h"
-#include "jobs/rpc_options.h"
+#include "jobs/node_options.h"
 
 typedef struct {
-    const char *key, *password_file, *only, *object;
-    int fund, claim, refund, json;
-    cv_rpc_options urls;
+    cv_node_options node;
+    const char *only, *object;
+    int fund, claim, refund;
 } cv_rewards_options;
 
 /* The rewards of a run, as its outbox has them. */

@@ -1,5 +1,4 @@
 /* `covey settle`: bring a run's proofs and rewards to the chain. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +12,14 @@
 #include "jobs/commands.h"
 #include "jobs/funded_key.h"
 #include "jobs/json.h"
-#include "jobs/rpc_options.h"
+#include "jobs/node_options.h"
 #include "jobs/run_outbox.h"
 #include "jobs/stop.h"
 
 typedef struct {
-    const char *run, *key, *password_file;
-    cv_rpc_options urls;
-    int json, watch, quiet;
+    cv_node_options node;
+    const char *run;
+    int watch, quiet;
     uint64_t batch;
     double patience;
     cv_outbox_state until;
@@ -145,12 +144,12 @@ static int settle(options *o, cv_err *err)
     cv_settle_report report = {0};
     cv_seckey *key = NULL;
     int rc = fill_outbox(o, err);
-    if (!rc && o->key)
-        rc = cv_funded_key_open(o->key, o->password_file, &key, err);
+    if (!rc && o->node.key)
+        rc = cv_funded_key_open(o->node.key, o->node.password_file, &key, err);
     if (rc)
         return rc;
-    cv_rpc_config rpc = {.urls = (const char *const *)o->urls.url,
-                         .n_urls = o->urls.n,
+    cv_rpc_config rpc = {.urls = (const char *const *)o->node.urls.url,
+                         .n_urls = o->node.urls.n,
                          .stop = cv_stop_flag()};
     cv_settle_config config = {.rpc = &rpc,
                                .key = key,
@@ -165,7 +164,7 @@ static int settle(options *o, cv_err *err)
     rc = cv_settle(o->run, &config, &report, err);
     cv_progress_end();
     cv_seckey_destroy(&key);
-    if (o->json)
+    if (o->node.json)
         print_json(&report);
     else if (!rc || rc == CV_REQUEUE)
         print_text(&report);
@@ -189,25 +188,15 @@ static int parse_number(const char *option, double *out, double low,
 
 static int parse(int c, options *o, cv_err *err)
 {
+    int taken = cv_node_option(&o->node, c, err);
+    if (taken)
+        return taken < 0 ? taken : 0;
     static const char *const names[] = {"mined", "safe", "final", "finalized"};
     double v = 0;
     int i, rc = 0;
     switch (c) {
-    case 'r':
-        return cv_rpc_options_add(&o->urls, optarg, err);
-    case 'R':
-        return cv_rpc_options_read(&o->urls, optarg, err);
-    case 'k':
-        o->key = optarg;
-        return 0;
-    case 'p':
-        o->password_file = optarg;
-        return 0;
     case 'w':
         o->watch = 1;
-        return 0;
-    case 'j':
-        o->json = 1;
         return 0;
     case 'q':
         o->quiet = 1;
@@ -236,15 +225,11 @@ static int parse(int c, options *o, cv_err *err)
 int cv_cmd_settle(int argc, char **argv, cv_err *err)
 {
     static const struct option longs[] = {
-        {"rpc", required_argument, NULL, 'r'},
-        {"rpc-file", required_argument, NULL, 'R'},
-        {"key", required_argument, NULL, 'k'},
-        {"password-file", required_argument, NULL, 'p'},
+        CV_NODE_OPTIONS,
         {"finality", required_argument, NULL, 'f'},
         {"batch", required_argument, NULL, 'b'},
         {"replace-after", required_argument, NULL, 'P'},
         {"watch", no_argument, NULL, 'w'},
-        {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
     options o = {0};
@@ -260,6 +245,6 @@ int cv_cmd_settle(int argc, char **argv, cv_err *err)
         o.run = argv[optind];
         rc = settle(&o, err);
     }
-    cv_rpc_options_free(&o.urls);
+    cv_rpc_options_free(&o.node.urls);
     return rc;
 }
