@@ -23,52 +23,25 @@ int cv_settle_check_node(cv_settler *s, cv_err *err)
     return rc;
 }
 
-static int read_view(cv_settler *s, cv_run_view *out, cv_block_tag tag,
+static int read_view(cv_settler *s, cv_view_run *out, cv_block_tag tag,
                      cv_err *err)
 {
-    cv_abi_writer w;
-    cv_abi_reader r;
-    cv_buf data = {0}, answer = {0};
-    memset(out, 0, sizeof *out);
-    cv_abi_begin(&w, "run(bytes32)");
-    cv_abi_put_bytes32(&w, s->run.on_chain);
-    cv_abi_end(&w, &data);
-    int rc = cv_node_call(s->rpc, &answer, NULL, &s->run.federation.contract,
-                          data.data, data.len, tag, NULL, NULL, err);
-    if (rc)
-        goto out;
-    /* At an old block the contract may not be there yet: an empty answer. */
-    if (!answer.len && tag != CV_BLOCK_LATEST)
-        goto out;
-    cv_abi_open(&r, "(bytes32,bytes32,uint64,uint32,uint32,uint32)",
-                answer.data, answer.len);
-    cv_abi_take_bytes32(&r, out->job);
-    cv_abi_take_bytes32(&r, out->head);
-    out->last = cv_abi_take_u64(&r);
-    out->n = (uint32_t)cv_abi_take_u64(&r);
-    out->collusion = (uint32_t)cv_abi_take_u64(&r);
-    out->quorum = (uint32_t)cv_abi_take_u64(&r);
-    rc = cv_abi_close(&r, "the contract's run", err);
-    for (size_t i = 0; i < 32; i++)
-        out->opened |= out->head[i] != 0;
-out:
-    cv_buf_free(&data);
-    cv_buf_free(&answer);
-    return rc;
+    return cv_view_run_at(s->rpc, out, &s->run.federation, s->run.on_chain, tag,
+                          err);
 }
 
 /* The run there must be this one, and its head one of ours. */
-static int check_view(const cv_settler *s, const cv_run_view *v, cv_err *err)
+static int check_view(const cv_settler *s, const cv_view_run *v, cv_err *err)
 {
     if (!v->opened)
         return 0;
-    if (memcmp(v->job, s->run.job, 32) != 0 || v->n != s->run.n ||
+    if (memcmp(v->job, s->run.job, 32) != 0 || v->attesters != s->run.n ||
         v->collusion != s->run.collusion || v->quorum != s->quorum)
         return cv_err_set(
             err, CV_ERR_VERIFY, s->path, 0,
             "the run on the chain has %u attesters, collusion "
             "%u, quorum %u%s; expected %u, %u, %u",
-            v->n, v->collusion, v->quorum,
+            v->attesters, v->collusion, v->quorum,
             memcmp(v->job, s->run.job, 32) != 0 ? " and another job" : "",
             s->run.n, s->run.collusion, s->quorum);
     if (v->last > s->last)
@@ -100,7 +73,7 @@ static int check_view(const cv_settler *s, const cv_run_view *v, cv_err *err)
 /* Remember when the run was first seen this far. */
 static void sight(cv_settler *s)
 {
-    const cv_run_view *v = &s->now;
+    const cv_view_run *v = &s->now;
     while (s->n_sightings) {
         const cv_sighting *top = &s->sighting[s->n_sightings - 1];
         if (top->last < v->last ||

@@ -9,76 +9,28 @@
 #include "chain/settle_parts.h"
 #include "core/mem.h"
 
-/* Version of an epoch that the contract has (0: none); what it was posted with
- * must be ours if it is our version. */
-static int version_there(cv_settler *s, uint32_t *version,
-                         const cv_outbox_epoch *e, cv_block_tag tag,
-                         cv_err *err)
-{
-    cv_abi_writer w;
-    cv_abi_reader r;
-    cv_buf data = {0}, answer = {0};
-    cv_u256 left;
-    *version = 0;
-    cv_abi_begin(&w, "epochState(bytes32,uint64)");
-    cv_abi_put_bytes32(&w, s->run.on_chain);
-    cv_abi_put_u64(&w, e->epoch.epoch);
-    cv_abi_end(&w, &data);
-    int rc = cv_node_call(s->rpc, &answer, NULL, &s->rewards, data.data,
-                          data.len, tag, NULL, NULL, err);
-    if (!rc && (answer.len || tag == CV_BLOCK_LATEST)) {
-        cv_abi_open(&r, "(uint32,uint64,bool,bool,uint256)", answer.data,
-                    answer.len);
-        *version = (uint32_t)cv_abi_take_u64(&r);
-        cv_abi_take_u64(&r);
-        cv_abi_take_bool(&r);
-        cv_abi_take_bool(&r);
-        cv_abi_take_u256(&r, &left);
-        rc = cv_abi_close(&r, "the contract's epoch", err);
-    }
-    cv_buf_free(&data);
-    cv_buf_free(&answer);
-    return rc;
-}
-
-static int check_terms(cv_settler *s, const cv_outbox_epoch *e, cv_err *err)
+/* What the contract has of an epoch; what our version of it was posted with must
+ * be ours. */
+static int look(cv_settler *s, uint32_t *version, const cv_outbox_epoch *e,
+                cv_block_tag tag, cv_err *err)
 {
     const cv_epoch *p = &e->epoch;
-    cv_abi_writer w;
-    cv_abi_reader r;
-    cv_buf data = {0}, answer = {0};
-    cv_address sponsor, token;
-    uint8_t root[32];
-    cv_u256 total;
-    cv_abi_begin(&w, "epochTerms(bytes32,uint64)");
-    cv_abi_put_bytes32(&w, s->run.on_chain);
-    cv_abi_put_u64(&w, p->epoch);
-    cv_abi_end(&w, &data);
-    int rc = cv_node_call(s->rpc, &answer, NULL, &s->rewards, data.data,
-                          data.len, CV_BLOCK_LATEST, NULL, NULL, err);
-    if (rc)
-        goto out;
-    cv_abi_open(&r, "(address,address,bytes32,uint256,uint32)", answer.data,
-                answer.len);
-    cv_abi_take_address(&r, &sponsor);
-    cv_abi_take_address(&r, &token);
-    cv_abi_take_bytes32(&r, root);
-    cv_abi_take_u256(&r, &total);
-    uint64_t leaves = cv_abi_take_u64(&r);
-    rc = cv_abi_close(&r, "the contract's epoch", err);
-    if (!rc && (memcmp(&sponsor, &p->sponsor, sizeof sponsor) != 0 ||
-                memcmp(&token, &p->token, sizeof token) != 0 ||
-                memcmp(root, p->root, 32) != 0 || leaves != p->leaves ||
-                cv_u256_cmp(&total, &p->total) != 0))
-        rc = cv_err_set(err, CV_ERR_VERIFY, s->path, 0,
-                        "epoch %llu version %u is on the chain with other "
-                        "payees or amounts than here; an attester can object "
-                        "to it",
-                        (unsigned long long)p->epoch, p->version);
-out:
-    cv_buf_free(&data);
-    cv_buf_free(&answer);
-    return rc;
+    cv_view_epoch v;
+    int rc = cv_view_epoch_of(s->rpc, &v, &s->run.federation, s->run.on_chain,
+                              p->epoch, tag, err);
+    *version = rc ? 0 : v.version;
+    if (rc || v.version != p->version)
+        return rc;
+    if (memcmp(&v.sponsor, &p->sponsor, sizeof v.sponsor) == 0 &&
+        memcmp(&v.token, &p->token, sizeof v.token) == 0 &&
+        memcmp(v.root, p->root, 32) == 0 && v.leaves == p->leaves &&
+        cv_u256_cmp(&v.total, &p->total) == 0)
+        return 0;
+    return cv_err_set(err, CV_ERR_VERIFY, s->path, 0,
+                      "epoch %llu version %u is on the chain with other "
+                      "payees or amounts than here; an attester can object "
+                      "to it",
+                      (unsigned long long)p->epoch, p->version);
 }
 
 /* The state of one epoch by the blocks it is in. */
@@ -96,9 +48,7 @@ static int mark_one(cv_settler *s, const cv_outbox_epoch *e,
     for (int i = 0; i < 3; i++) {
         if ((i == 0 && !s->has_final) || (i == 1 && !s->has_safe))
             continue;
-        int rc = version_there(s, &version, e, table[i].tag, err);
-        if (!rc && version == e->epoch.version)
-            rc = check_terms(s, e, err);
+        int rc = look(s, &version, e, table[i].tag, err);
         if (rc)
             return rc;
         if (version < e->epoch.version)
@@ -263,7 +213,7 @@ static int consider(cv_settler *s, const cv_outbox_epoch *e, cv_sending *how,
             *upto = e->round;
         return 0;
     }
-    int rc = version_there(s, &there, e, CV_BLOCK_LATEST, err);
+    int rc = look(s, &there, e, CV_BLOCK_LATEST, err);
     if (rc || there >= p->version)
         return rc;
     if (e->round < s->now.last) {

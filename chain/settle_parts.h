@@ -7,17 +7,10 @@
 #include "chain/outbox_tx.h"
 #include "chain/settle.h"
 #include "chain/transaction.h"
+#include "chain/views.h"
 
 /** The contract takes no more rounds in one call. */
 enum { CV_SETTLE_MAX_BATCH = 1024 };
-
-/** What the contract says of the run, at some block. */
-typedef struct {
-    int opened;
-    uint64_t last;
-    uint8_t head[32], job[32];
-    uint32_t n, collusion, quorum;
-} cv_run_view;
 
 /** When the run was seen at a round: rounds of somebody else's transaction have
  *  no receipt here. */
@@ -49,7 +42,7 @@ typedef struct {
     cv_address sender;
     cv_block latest, safe, final;
     int has_safe, has_final;
-    cv_run_view now, at_safe, at_final;
+    cv_view_run now, at_safe, at_final;
     cv_sighting sighting[CV_SIGHTINGS];
     int n_sightings;
 

@@ -27,6 +27,15 @@ static int ask(cv_rpc *rpc, view *v, const cv_address *to, const char *types,
     int rc = cv_node_call(rpc, &v->bytes, NULL, to, data.data, data.len, tag,
                           NULL, NULL, err);
     cv_buf_free(&data);
+    /* At an older block the contract may not be there yet: all its words are
+     * zero then. None of the types below is longer. */
+    if (!rc && !v->bytes.len && tag != CV_BLOCK_LATEST) {
+        static const uint8_t zeros[8 * 32];
+        size_t words = 1;
+        for (const char *c = types; *c; c++)
+            words += *c == ',';
+        cv_buf_add(&v->bytes, zeros, 32 * words);
+    }
     if (rc)
         cv_err_prefix(err, "%s", v->signature);
     else
@@ -205,14 +214,14 @@ int cv_view_pool_of(cv_rpc *rpc, cv_view_pool *out, const cv_federation *f,
 }
 
 static int epoch_state(cv_rpc *rpc, cv_view_epoch *out, const cv_address *to,
-                       const uint8_t run_id[32], uint64_t epoch, cv_err *err)
+                       const uint8_t run_id[32], uint64_t epoch,
+                       cv_block_tag tag, cv_err *err)
 {
     view v;
     begin(&v, "epochState(bytes32,uint64)");
     cv_abi_put_bytes32(&v.call, run_id);
     cv_abi_put_u64(&v.call, epoch);
-    int rc = ask(rpc, &v, to, "(uint32,uint64,bool,bool,uint256)",
-                 CV_BLOCK_LATEST, err);
+    int rc = ask(rpc, &v, to, "(uint32,uint64,bool,bool,uint256)", tag, err);
     if (rc)
         return rc;
     out->version = (uint32_t)cv_abi_take_u64(&v.answer);
@@ -224,20 +233,21 @@ static int epoch_state(cv_rpc *rpc, cv_view_epoch *out, const cv_address *to,
 }
 
 int cv_view_epoch_of(cv_rpc *rpc, cv_view_epoch *out, const cv_federation *f,
-                     const uint8_t run_id[32], uint64_t epoch, cv_err *err)
+                     const uint8_t run_id[32], uint64_t epoch, cv_block_tag tag,
+                     cv_err *err)
 {
     cv_address to;
     view v;
     cv_federation_rewards(&to, f);
     *out = (cv_view_epoch){0};
-    int rc = epoch_state(rpc, out, &to, run_id, epoch, err);
+    int rc = epoch_state(rpc, out, &to, run_id, epoch, tag, err);
     if (rc)
         return rc;
     begin(&v, "epochTerms(bytes32,uint64)");
     cv_abi_put_bytes32(&v.call, run_id);
     cv_abi_put_u64(&v.call, epoch);
-    rc = ask(rpc, &v, &to, "(address,address,bytes32,uint256,uint32)",
-             CV_BLOCK_LATEST, err);
+    rc =
+        ask(rpc, &v, &to, "(address,address,bytes32,uint256,uint32)", tag, err);
     if (rc)
         return rc;
     cv_abi_take_address(&v.answer, &out->sponsor);

@@ -1,7 +1,8 @@
 /** What the contracts of a federation say, typed and checked: eth_call at a tag.
  *
  *  A run_id is the contract's (cv_chain_run_id).  All return 0; CV_ERR_ENV without an answer, or if the contract reverted;
- *  CV_ERR_VERIFY for an answer that the contract cannot give.
+ *  CV_ERR_VERIFY for an answer that the contract cannot give.  At a block that is
+ *  older than the contract everything is zero.
  */
 #ifndef COVEY_CHAIN_VIEWS_H
 #define COVEY_CHAIN_VIEWS_H
@@ -58,7 +59,8 @@ typedef struct {
     uint8_t root[32];
 } cv_view_epoch;
 int cv_view_epoch_of(cv_rpc *rpc, cv_view_epoch *out, const cv_federation *f,
-                     const uint8_t run_id[32], uint64_t epoch, cv_err *err);
+                     const uint8_t run_id[32], uint64_t epoch, cv_block_tag tag,
+                     cv_err *err);
 int cv_view_claimed(cv_rpc *rpc, int *out, const cv_federation *f,
                     const uint8_t run_id[32], uint64_t epoch, uint64_t index,
                     cv_err *err);

@@ -138,7 +138,7 @@ static int fund(const cv_paying *p, cv_err *err)
         rc = check_decimals(p, err);
     if (!rc)
         rc = cv_view_epoch_of(p->rpc, &posted, &p->run.federation, e->run_id,
-                              e->epoch, err);
+                              e->epoch, CV_BLOCK_LATEST, err);
     if (!rc)
         rc = cv_view_pool_of(p->rpc, &pool, &p->run.federation, e->run_id,
                              &e->token, &e->sponsor, err);
@@ -213,7 +213,7 @@ static int check_claimable(const cv_paying *p, cv_err *err)
     cv_view_epoch v;
     uint64_t now = 0;
     int rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
-                              e->epoch, err);
+                              e->epoch, CV_BLOCK_LATEST, err);
     if (!rc)
         rc = next_time(p, &now, err);
     if (rc)
@@ -293,7 +293,7 @@ static int check_objectionable(const cv_paying *p, uint32_t *version,
     cv_view_epoch v;
     uint64_t now = 0;
     int rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, p->e.epoch.run_id,
-                              p->e.epoch.epoch, err);
+                              p->e.epoch.epoch, CV_BLOCK_LATEST, err);
     if (!rc)
         rc = chain_time(p, &now, err);
     if (rc)

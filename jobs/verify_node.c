@@ -115,7 +115,7 @@ static int check_rewards(cv_verify *v, cv_rpc *rpc, cv_err *err)
     if (v->rewards.n == 0)
         return 0;
     int rc = cv_view_epoch_of(rpc, &e, &v->terms.federation, v->contract_id,
-                              want->epoch, err);
+                              want->epoch, CV_BLOCK_LATEST, err);
     if (rc)
         return rc;
     if (e.version == 0)
