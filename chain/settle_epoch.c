@@ -21,6 +21,12 @@ static int look(cv_settler *s, uint32_t *version, const cv_outbox_epoch *e,
     *version = rc ? 0 : v.version;
     if (rc || v.version != p->version)
         return rc;
+    if (v.frozen)
+        snprintf(s->report->note, sizeof s->report->note,
+                 "epoch %llu version %u: a silo has objected, so nothing is "
+                 "paid until the silos sign version %u "
+                 "(chain.rewards.version, `covey run --resume`)",
+                 (unsigned long long)p->epoch, p->version, p->version + 1);
     if (memcmp(&v.sponsor, &p->sponsor, sizeof v.sponsor) == 0 &&
         memcmp(&v.token, &p->token, sizeof v.token) == 0 &&
         memcmp(v.root, p->root, 32) == 0 && v.leaves == p->leaves &&
@@ -190,7 +196,13 @@ static int post(cv_settler *s, const cv_outbox_epoch *e, cv_sending *how,
     call_data(&data, p, &sigs);
     rc = cv_settle_send(s, how, &s->rewards, &data, &like, &refused, err);
     if (!rc && *how == CV_SENDING_REFUSED) {
+        const char *name = cv_revert_name(refused.data, refused.len);
         cv_revert_words(why, sizeof why, refused.data, refused.len);
+        if (strcmp(name, "PoolTooSmall") == 0 ||
+            strcmp(name, "PoolTooOld") == 0) /* never, or long ago, funded */
+            snprintf(why, sizeof why,
+                     "the sponsor's pool lacks the money; `covey rewards RUN "
+                     "--fund`, then settle again");
         leave(s, p, why);
     }
 out:

@@ -10,7 +10,7 @@ libsecp256k1-dev nettle-dev libjansson-dev libcurl4-openssl-dev
 libsqlite3-dev"
 data="dataset-fashion-mnist"
 tests="libcmocka-dev libmpich-dev mpich libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
-python3-sklearn jq"
+python3-sklearn jq strace"
 fuzz="clang"
 bench="python3 python3-numpy python3-h5py python3-torch python3-mpi4py"
 

@@ -125,8 +125,9 @@ static int check_rewards(cv_verify *v, cv_rpc *rpc, cv_err *err)
              cv_u256_cmp(&e.total, &want->total) != 0 ||
              memcmp(e.token.b, want->token.b, sizeof e.token.b) != 0)
         cv_verify_say(v, CV_LINE_FAILS, "payment",
-                      "the contract was posted other rewards than this file's "
-                      "(version %u)",
+                      "the contract was posted other rewards (version %u) than "
+                      "this file's; if the run was extended after they were "
+                      "posted, they are those of an earlier round",
                       e.version);
     else if (e.void_)
         cv_verify_say(v, CV_LINE_UNCHECKED, "payment",
