@@ -89,23 +89,38 @@ for name in "$@"; do
     build_fuzzer "$name" "$(room_of "$name")"
 done
 
-failed=0
-for name in "$@"; do
-    corpus=$out/corpus/$name
-    log=$out/$name.log
+# One fuzzer; its line, and 1 on a finding.
+fuzz() { # name
+    corpus=$out/corpus/$1
+    log=$out/$1.log
     mkdir -p "$corpus"
-    if "$out/fuzz_$name" -max_total_time="$seconds" -timeout=30 \
-        -max_len="$(longest "$name")" -artifact_prefix="$out/found/$name-" \
+    if "$out/fuzz_$1" -max_total_time="$seconds" -timeout=30 \
+        -max_len="$(longest "$1")" -artifact_prefix="$out/found/$1-" \
         -print_final_stats=1 "$corpus" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         features=$(sed -n 's/.*cov: \([0-9]*\) ft: \([0-9]*\) .*/\1 \2/p' \
             "$log" | tail -n 1)
-        echo "ok    $name ($seconds s, $runs inputs, ${features% *} edges)"
+        echo "ok    $1 ($seconds s, $runs inputs, ${features% *} edges)"
     else
-        failed=$((failed + 1))
-        echo "FAIL  $name: see $log; what was found:"
+        echo "FAIL  $1: see $log; what was found:"
         grep -aE 'bug:|ERROR:|runtime error:|SUMMARY:|Test unit written' \
             "$log" | head -n 8 | sed 's/^/      /'
+        return 1
     fi
+}
+
+# As many at a time as there are cores.
+failed=0
+while [ $# -gt 0 ]; do
+    pids=""
+    for core in $(seq "$(nproc)"); do
+        [ $# -gt 0 ] || break
+        fuzz "$1" &
+        pids="$pids $!"
+        shift
+    done
+    for pid in $pids; do
+        wait "$pid" || failed=$((failed + 1))
+    done
 done
 [ $failed = 0 ]
