@@ -87,6 +87,24 @@ static int choose_fees(sending *x, const cv_fees *before, cv_err *err)
     return 0;
 }
 
+/* Who pays has too little: who, how much, and how much it may take. */
+static int tell_funds(const sending *x, cv_err *err)
+{
+    char who[CV_ADDRESS_TEXT], has[CV_UNITS_TEXT] = "?", most[CV_UNITS_TEXT];
+    cv_u256 balance, cost;
+    cv_err ignored;
+    cv_address_text(who, &x->from);
+    if (cv_node_balance(x->s->rpc, &balance, &x->from, &ignored) == 0)
+        cv_u256_units(has, &balance, 18);
+    if (cv_u256_mul(&cost, &x->tx.max_fee, x->tx.gas))
+        cost = x->tx.max_fee;
+    cv_u256_units(most, &cost, 18);
+    return cv_err_set(err, CV_ERR_ENV, NULL, 0,
+                      "%s: the key's account %s has %s ETH on %s, and this may "
+                      "take %s; send it some",
+                      x->what, who, has, x->s->network->name, most);
+}
+
 static int send(sending *x, cv_err *err)
 {
     cv_buf raw = {0};
@@ -100,7 +118,9 @@ static int send(sending *x, cv_err *err)
             rc = 0;
         x->n++;
     }
-    if (rc)
+    if (rc && fault == CV_FAULT_FUNDS)
+        rc = tell_funds(x, err);
+    else if (rc)
         cv_err_prefix(err, "%s", x->what);
     cv_buf_free(&raw);
     return rc;

@@ -8,18 +8,9 @@
 int cv_settle_check_node(cv_settler *s, cv_err *err)
 {
     const cv_federation *f = &s->run.federation;
-    int code = 0;
     int rc = cv_node_check_chain(s->rpc, f->chain_id, err);
     if (!rc)
-        rc = cv_node_has_code(s->rpc, &code, &f->contract, err);
-    if (!rc && !code) {
-        char text[CV_ADDRESS_TEXT];
-        cv_address_text(text, &f->contract);
-        rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                        "no contract is at %s on chain %llu; expected the "
-                        "federation that the job names (is the node in sync?)",
-                        text, (unsigned long long)f->chain_id);
-    }
+        rc = cv_view_check_federation(s->rpc, f, err);
     return rc;
 }
 

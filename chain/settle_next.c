@@ -41,10 +41,13 @@ static int refused(cv_settler *s, const char *what, const cv_buf *said,
             return 0;
     }
     cv_revert_words(why, sizeof why, said->data, said->len);
-    return cv_err_set(err, CV_ERR_VERIFY, s->path, 0,
-                      "%s: the contract would refuse it, so nothing was sent: "
-                      "%s",
-                      what, why);
+    /* A silo that nobody has taken in yet is a step that was left out. */
+    return cv_err_set(
+        err, strcmp(name, "NotSilo") == 0 ? CV_ERR_INPUT : CV_ERR_VERIFY,
+        s->path, 0,
+        "%s: the contract would refuse it, so nothing was sent: "
+        "%s",
+        what, why);
 }
 
 static int open_run(cv_settler *s, cv_sending *how, cv_err *err)

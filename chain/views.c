@@ -23,10 +23,16 @@ static int ask(cv_rpc *rpc, view *v, const cv_address *to, const char *types,
                cv_block_tag tag, cv_err *err)
 {
     cv_buf data = {0};
+    cv_fault fault = CV_FAULT_NONE;
     cv_abi_end(&v->call, &data);
     int rc = cv_node_call(rpc, &v->bytes, NULL, to, data.data, data.len, tag,
-                          NULL, NULL, err);
+                          &fault, NULL, err);
     cv_buf_free(&data);
+    if (rc && fault == CV_FAULT_REVERT)
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "the contract there does not answer %s: it is "
+                          "another than was expected",
+                          v->signature);
     /* At an older block the contract may not be there yet: all its words are
      * zero then. None of the types below is longer. */
     if (!rc && !v->bytes.len && tag != CV_BLOCK_LATEST) {

@@ -5,7 +5,8 @@
 
 typedef cv_job_checker checker;
 
-enum { MAX_ATTESTERS = 255 }; /* a run's silos in the contract */
+/* In the contract: a run's silos, and rounds in a batch. */
+enum { MAX_ATTESTERS = 255, MAX_BATCH = 1024 };
 
 static int is_on_chain(const cv_job *job)
 {
@@ -47,6 +48,12 @@ static int check_network(const checker *c)
         return cv_job_wrong(c, "chain.network",
                             "the contract takes at most %d silos; found %d",
                             MAX_ATTESTERS, job->n_silos);
+    if (job->checkpoint.every > MAX_BATCH)
+        return cv_job_wrong(c, "checkpoint.every",
+                            "expected at most %d with a chain, for silos sign "
+                            "at checkpoints and the contract takes so many "
+                            "rounds at once; found %d",
+                            MAX_BATCH, job->checkpoint.every);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "core/secret.h"
 #include "core/tagged.h"
 #include "jobs/join.h"
+#include "jobs/round_groups.h"
 #include "jobs/site.h"
 #include "mpi/agree.h"
 #include "mpi/messages.h"
@@ -100,11 +101,8 @@ static void count_members(cv_joining *j, int32_t *status)
             at->member[at->n++] = i;
     }
     at->draw = ++at->attempt;
-    const cv_pubkey **who = CV_NEW(at->n, const cv_pubkey *);
-    for (int k = 0; k < at->n; k++)
-        who[k] = &run->secure->identity[at->member[k]];
-    cv_members_digest(at->members, who, (size_t)at->n);
-    free(who);
+    cv_members_digest(at->members, run->job, run->secure->identity, at->member,
+                      at->n, at->round ? cv_groups_of_round(run) : 1);
     at->honest = count_honest(run, at);
 }
 
@@ -147,9 +145,11 @@ static int follow_last(cv_joining *j, int replay, cv_err *err)
         if (m->has_last && memcmp(m->members, at->members, 32) != 0)
             return cv_err_set(
                 err, CV_REQUEUE, NULL, 0,
-                "round %lld was summed before over other silos; without "
-                "privacy noise the difference of two sums would show single "
-                "silos. Run again with --resume when the same silos are ready",
+                "round %lld was summed before over other silos (or other "
+                "groups "
+                "of them); without privacy noise the difference of two sums "
+                "would show single silos. Run again with --resume when the "
+                "same silos are ready, with the same rounds in the job",
                 (long long)at->round);
     }
     return 0;
@@ -384,7 +384,8 @@ static int check_difference(const cv_run *run, const cv_attempt *at,
             "`privacy`, or another model%s",
             h->name, (long long)at->round,
             memcmp(e[i].members, at->members, 32) ? "they have, with other "
-                                                    "partners,"
+                                                    "partners, weights or "
+                                                    "groups,"
                                                   : "other rows of it have",
             memcmp(e[i].members, at->members, 32) ? "silos" : "rows",
             at->round ? "" : " (or `standardize: bounds`)");

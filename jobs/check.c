@@ -328,9 +328,16 @@ static void print_costs(const cv_job *job, const cv_model *model, const view *v)
         printf(" on the %d features of %s", cv_model_n_in(model),
                job->model.transform);
     printf("\n");
-    cv_format_bytes(text[0], sizeof text[0], n * word * st->n_payload);
-    printf("a round     each silo sends and receives %s (%.0f-bit integers)\n",
+    double sums = job->privacy.enabled && job->privacy.unit == CV_UNIT_RECORD &&
+                          job->privacy.noise == CV_NOISE_DISTRIBUTED
+                      ? job->training.local.steps
+                      : 1.0;
+    cv_format_bytes(text[0], sizeof text[0], n * word * st->n_payload * sums);
+    printf("a round     each silo sends and receives %s (%.0f-bit integers",
            text[0], 8.0 * word);
+    if (sums > 1.0)
+        printf(", %.0f sums", sums);
+    printf(")\n");
     cv_format_bytes(text[0], sizeof text[0], buffers + state);
     cv_format_bytes(text[1], sizeof text[1], work);
     cv_format_bytes(text[2], sizeof text[2], v->bytes);

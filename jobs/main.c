@@ -62,7 +62,8 @@ static const command commands[] = {
      "by\n"
      "                   others, and URLs may hold access tokens\n"
      "  --json           for programs\n\n"
-     "Exit code 0 if nothing fails, 6 if anything does.\n"},
+     "Exit code 0 if nothing fails, 6 if anything does, 3 if a node that was\n"
+     "asked did not answer.\n"},
     {"chain", cv_cmd_chain, "the contracts of a federation",
      "covey chain deploy --network NAME --key FILE [options]\n"
      "       covey chain register RUN --key FILE [options]\n"

@@ -8,7 +8,7 @@
 #include "core/hkdf.h"
 #include "core/mem.h"
 #include "core/tagged.h"
-#include "jobs/round_groups.h"
+#include "jobs/rewards.h"
 #include "mpi/agree.h"
 #include "mpi/reduce.h"
 #include "privacy/field.h"
@@ -27,7 +27,7 @@ void cv_masked_make_room(cv_run *run)
     if (!cv_fed_is_leader(&run->fed))
         return;
     d += 64 * CV_LIMBS; /* bits and numbers that ride along */
-    d *= (size_t)cv_groups_of_job(run->job);
+    d *= (size_t)cv_rewards_groups(run->job);
     d = d < MIN_ROOM ? MIN_ROOM : d;
     for (int s = 0; sec->y && s < run->fed.n_hosted; s++)
         free(sec->y[s]);

@@ -6,6 +6,7 @@
 
 #include "core/mem.h"
 #include "core/tagged.h"
+#include "jobs/rewards.h"
 
 void cv_proof_free(cv_proof *p)
 {
@@ -15,14 +16,30 @@ void cv_proof_free(cv_proof *p)
 
 /* ---- digests that records and runs share ------------------------------------ */
 
-void cv_members_digest(uint8_t out[32], const cv_pubkey *const *identity,
-                       size_t n)
+void cv_members_digest(uint8_t out[32], const cv_job *job,
+                       const cv_pubkey *identity, const int *member, int n,
+                       int groups)
 {
-    cv_part *part = CV_NEW(n, cv_part);
-    for (size_t k = 0; k < n; k++)
-        part[k] = (cv_part){identity[k]->b, CV_PUBKEY_BYTES};
-    cv_tagged_hash(out, "covey members v1", part, n);
-    free(part);
+    enum { KEY = CV_PUBKEY_BYTES, ROW = KEY + 16 };
+    uint8_t *row = CV_NEW((size_t)n * ROW, uint8_t);
+    uint8_t mode[16];
+    for (int k = 0; k < n; k++) {
+        int i = member[k];
+        double weight = job->training.weights == CV_WEIGHTS_DECLARED
+                            ? job->silos[i].weight
+                            : 1.0;
+        uint64_t bits;
+        memcpy(&bits, &weight, sizeof bits);
+        memcpy(row + k * ROW, identity[i].b, KEY);
+        cv_put_le64(row + k * ROW + KEY, bits);
+        cv_put_le64(row + k * ROW + KEY + 8,
+                    (uint64_t)cv_rewards_group(i, job->n_silos, groups));
+    }
+    cv_put_le64(mode, (uint64_t)job->training.weights);
+    cv_put_le64(mode + 8, (uint64_t)groups);
+    cv_part part[] = {{mode, sizeof mode}, {row, (size_t)n * ROW}};
+    cv_tagged_hash(out, "covey members v2", part, 2);
+    free(row);
 }
 
 void cv_roster_digest_of(uint8_t out[32], const cv_proof *p,
@@ -126,29 +143,31 @@ static cv_part count_part(const int64_t *v, int n)
     return (cv_part){word, 8 * (size_t)n};
 }
 
-void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
-                     const uint8_t ledger[32],
-                     const uint8_t plan[CV_PLAN_BYTES],
-                     const cv_chain_state *paid)
+void cv_paid_digest(uint8_t out[32], const cv_chain_state *s)
 {
     uint8_t first[8];
-    cv_part part[8] = {
-        {server, 32 * CV_MAX_STATE}, {ledger, 32}, {plan, CV_PLAN_BYTES}};
-    if (!paid) {
-        cv_tagged_hash(out, "covey state v1", part, 3);
-        return;
-    }
-    cv_part taken = count_part(paid->taken, paid->n_silos);
-    cv_part values = count_part(paid->coalition, paid->n_coalitions);
-    cv_put_le64(first, (uint64_t)paid->span->first);
-    part[3] = (cv_part){paid->span->before, 32};
-    part[4] = (cv_part){first, 8};
-    part[5] = (cv_part){paid->span->first_before, 32};
-    part[6] = taken;
-    part[7] = values;
-    cv_tagged_hash(out, "covey state v1", part, 8);
+    cv_part taken = count_part(s->taken, s->n_silos);
+    cv_part values = count_part(s->coalition, s->n_coalitions);
+    cv_put_le64(first, (uint64_t)s->span->first);
+    cv_part part[] = {{s->span->before, 32},
+                      {first, 8},
+                      {s->span->first_before, 32},
+                      taken,
+                      values};
+    cv_tagged_hash(out, "covey chain state v1", part, 5);
     free((void *)taken.data);
     free((void *)values.data);
+}
+
+void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
+                     const uint8_t ledger[32],
+                     const uint8_t plan[CV_PLAN_BYTES], const uint8_t *paid)
+{
+    cv_part part[] = {{server, 32 * CV_MAX_STATE},
+                      {ledger, 32},
+                      {plan, CV_PLAN_BYTES},
+                      {paid, 32}};
+    cv_tagged_hash(out, "covey state v1", part, paid ? 4 : 3);
 }
 
 void cv_record_signing(uint8_t out[32], const uint8_t run_id[32], int64_t round,
@@ -163,8 +182,8 @@ void cv_record_signing(uint8_t out[32], const uint8_t run_id[32], int64_t round,
 /* ---- the tree ------------------------------------------------------------------ */
 
 const char *const cv_proof_part_names[CV_PROOF_PARTS] = {
-    "context", "previous", "roster", "sums", "data",
-    "model",   "server",   "ledger", "plan", "metrics"};
+    "context", "previous", "roster", "sums",    "data", "model",
+    "server",  "ledger",   "plan",   "metrics", "chain"};
 
 static void leaf(uint8_t out[32], int which, const void *value, size_t n)
 {
@@ -247,4 +266,5 @@ void cv_proof_leaves(uint8_t (*node)[32], const cv_proof *p,
     leaf(node[7], 7, p->ledger, 32);
     leaf(node[8], 8, p->plan, sizeof p->plan);
     metrics_leaf(node[9], p);
+    leaf(node[10], 10, p->paid, 32);
 }

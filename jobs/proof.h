@@ -15,6 +15,7 @@
  *      ledger    digest of what has been spent
  *      plan      grid, clip and noise of the next round
  *      metrics   silos, losses, test metrics: what the history tells
+ *      chain     what chain and rewards go on from; zeros without a chain
  *
  *      leaf = H("covey proof leaf v1", name, value)
  *      node = H("covey proof node v1", left, right); an odd one goes up as it is
@@ -30,12 +31,13 @@
 #include "chain/pubkey.h"
 #include "core/bytes.h"
 #include "core/err.h"
+#include "io/job.h"
 #include "privacy/accountant.h"
 #include "privacy/lincheck.h"
 #include "solver/model.h"
 #include "solver/strategy.h"
 
-enum { CV_PROOF_PARTS = 10, CV_PLAN_BYTES = 64 };
+enum { CV_PROOF_PARTS = 11, CV_PLAN_BYTES = 64 };
 
 /** A member of a roster as the record keeps it: 4 bytes silo (le32), the key
  *  for masks, the commitment to its nonce. */
@@ -63,6 +65,7 @@ typedef struct {
     uint8_t data[32]; /* of the schema's text */
     uint8_t model[32];
     uint8_t server[CV_MAX_STATE][32], ledger[32], plan[CV_PLAN_BYTES];
+    uint8_t paid[32]; /* cv_paid_digest */
     /* of the history */
     int64_t n_silos;
     double train_loss, update, metrics[CV_MAX_METRICS];
@@ -86,9 +89,14 @@ extern const char *const cv_proof_part_names[CV_PROOF_PARTS];
 
 /* ---- digests that records and runs share ----------------------------------- */
 
-/** Who: identity keys of the members, in their order. */
-void cv_members_digest(uint8_t out[32], const cv_pubkey *const *identity,
-                       size_t n);
+/** Who, and with what part in the sum: identity keys of the members in their
+ *  order, the job's weights, and the groups that the sum shows apart (1: none).
+ *  Without noise two sums of the same data may differ in none of these, or their
+ *  difference would show a single silo.
+ *  In: member (n) numbers in the job;  identity (n_silos) */
+void cv_members_digest(uint8_t out[32], const cv_job *job,
+                       const cv_pubkey *identity, const int *member, int n,
+                       int groups);
 /** members: (n, CV_ROSTER_BYTES). */
 void cv_roster_digest_of(uint8_t out[32], const cv_proof *p,
                          const uint8_t run_id[32], const uint8_t job[32],
@@ -108,8 +116,6 @@ void cv_transcript_add(uint8_t transcript[32], const uint8_t step_ctx[32],
 void cv_data_digest(uint8_t out[32], const char *schema);
 
 void cv_ledger_digest(uint8_t out[32], const cv_segment *s, size_t n);
-/** State that the next round goes on from. paid: what chain and rewards go on
- *  from (below), or NULL without a chain. */
 typedef struct {
     uint8_t before[32];       /* head of the chain before this round's record */
     int64_t first;            /* first round that no attestation covers yet */
@@ -122,10 +128,13 @@ typedef struct {
     const int64_t *coalition; /* (n_coalitions) test counts of groups' models */
     int n_coalitions;         /* 0: not known, or not needed */
 } cv_chain_state;
+/** What chain and rewards go on from. */
+void cv_paid_digest(uint8_t out[32], const cv_chain_state *s);
+/** State that the next round goes on from. paid: as above, NULL without a
+ *  chain. */
 void cv_state_digest(uint8_t out[32], const uint8_t server[CV_MAX_STATE][32],
                      const uint8_t ledger[32],
-                     const uint8_t plan[CV_PLAN_BYTES],
-                     const cv_chain_state *paid);
+                     const uint8_t plan[CV_PLAN_BYTES], const uint8_t *paid);
 
 /** What a silo's identity signs: the record, and the one that it replaces
  *  (zeros: none). */

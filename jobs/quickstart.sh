@@ -48,11 +48,15 @@ for port in 8545 18545 28545 38545; do
     "$anvil" --network optimism --chain-id 31337 --init "$work/genesis.json" \
         --host 127.0.0.1 --port $port --quiet >"$work/node.log" 2>&1 &
     anvil_pid=$!
-    tries=0 # another program may have the port: then the node ends at once
+    tries=0 # another program may have the port (a node that a kill -9 left): then
+    # this one ends at once, and what answers there is not it
     while [ $tries -lt 50 ] && kill -0 $anvil_pid 2>/dev/null; do
         sleep 0.2
+        kill -0 $anvil_pid 2>/dev/null || break
         contracts=$($covey chain deploy --network local $lead --rpc "$node" \
-            --window 1 --test-token 5000 2>"$work/deploy.log") && break 2
+            --window 1 --test-token 5000 2>"$work/deploy.log") &&
+            kill -0 $anvil_pid 2>/dev/null && break 2
+        contracts=""
         tries=$((tries + 1))
     done
     kill $anvil_pid 2>/dev/null || true

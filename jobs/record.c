@@ -51,8 +51,10 @@ void cv_record_state(cv_run *run)
     }
     cv_chain_state paid = {cv_attest_span(run), run->taken, run->fed.n_silos,
                            sec->coalition, sec->n_coalitions};
+    if (paid.span)
+        cv_paid_digest(sec->paid, &paid);
     cv_state_digest(sec->state, sec->server, sec->ledger, sec->plan,
-                    paid.span ? &paid : NULL);
+                    paid.span ? sec->paid : NULL);
 }
 
 /* Kept for run.h5, with what the chain needs to go on from here. */
@@ -77,6 +79,7 @@ void cv_record_round(cv_run *run, cv_attempt *at, const cv_history_row *h)
     memcpy(p->server, sec->server, sizeof p->server);
     memcpy(p->ledger, sec->ledger, 32);
     memcpy(p->plan, sec->plan, sizeof p->plan);
+    memcpy(p->paid, sec->paid, 32);
     p->n_silos = h->n_silos;
     p->train_loss = h->train_loss;
     p->update = h->update;
@@ -163,7 +166,7 @@ static const cv_journal_entry *signed_before(const cv_run *run,
 
 /* A silo signs one record of a round. A later attempt may replace it as long as
  * no child of it was signed, and says what it replaces. */
-static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
+static int note_signing(cv_run *run, cv_journal *j, cv_party *p,
                         const char *name, uint8_t supersedes[32], cv_err *err)
 {
     const cv_journal_entry *last = cv_journal_last_signed(j, run->run_id);
@@ -189,8 +192,13 @@ static int note_signing(cv_run *run, cv_journal *j, const cv_party *p,
                           "was put back to an older state: restore the newest "
                           "checkpoint, or begin a new run",
                           name, (long long)last->round, (long long)run->round);
+    /* What was signed between the checkpoint that the run goes on from and this
+     * round is replaced as well. */
     if (before)
         memcpy(supersedes, before->head, 32);
+    else if (p->has_lost)
+        memcpy(supersedes, p->lost, 32);
+    p->has_lost = 0;
     fill_record(run, p, CV_JOURNAL_SIGNED, &e);
     memcpy(e.supersedes, supersedes, 32);
     return cv_journal_append(j, &e, err);
@@ -416,6 +424,20 @@ int cv_secure_same_data_all(cv_run *run, cv_err *err)
     return cv_agree_all(run->fed.world, rc, err);
 }
 
+/* Records that a silo has signed of rounds that will be done again. */
+static void find_lost(cv_run *run, int hosted, const cv_journal *j)
+{
+    cv_party *p = &run->secure->party[hosted];
+    size_t n;
+    const cv_journal_entry *e = cv_journal_entries(j, &n);
+    while (n-- > 0 && !p->has_lost)
+        if (e[n].kind == CV_JOURNAL_SIGNED && e[n].round > run->round &&
+            memcmp(e[n].run_id, run->run_id, 32) == 0) {
+            memcpy(p->lost, e[n].head, 32);
+            p->has_lost = 1;
+        }
+}
+
 int cv_secure_resume_all(cv_run *run, cv_err *err)
 {
     cv_secure *sec = run->secure;
@@ -434,6 +456,7 @@ int cv_secure_resume_all(cv_run *run, cv_err *err)
         if (!j || !cv_fed_is_leader(&run->fed))
             continue;
         rc = check_journal(run, &run->hosted[s], j, err);
+        find_lost(run, s, j);
         if (!rc && !has_computed(run, j))
             rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                             "silo %s: the checkpoint of round %lld is not the "

@@ -88,7 +88,8 @@ static int check_job(const cv_run *run, cv_h5_reader *r, const char *path,
         rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
                         "a checkpoint of another job (digest %.12s, this job "
                         "has %.12s): choose another folder with --out; only "
-                        "training.rounds and checkpoint may change",
+                        "training.rounds, checkpoint, chain.settle and "
+                        "chain.rewards.version may change",
                         digest, hex);
     cv_job_destroy(&saved);
     free(text);
@@ -399,7 +400,16 @@ int cv_restore_all(cv_run *run, cv_err *err)
         c.n = run->fed.rank == 0 ? c.n : 0;
         goto out;
     }
-    if (!c.n)
+    /* A run that has an id has a checkpoint of round 1 or later: from anything
+     * else, rounds that silos have signed would be done again unseen. Every rank
+     * says so for itself. */
+    if (!c.n && run->old_id)
+        rc = cv_err_set(err, CV_ERR_VERIFY, run->dir, 0,
+                        "expected a checkpoint of the run that would go on, "
+                        "found none; restore the newest one, or begin a new "
+                        "run in another folder (--out)");
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc || !c.n)
         goto out;
     cv_bcast_bytes_all(run->fed.world, c.round, sizeof c.round, 0);
     cv_bcast_bytes_all(run->fed.world, c.model, sizeof c.model, 0);
@@ -423,6 +433,14 @@ int cv_restore_all(cv_run *run, cv_err *err)
         goto out;
     }
     run->round = c.round[pick];
+    if (run->round < 1)
+        rc = cv_err_set(err, CV_ERR_VERIFY, run->dir, 0,
+                        "the checkpoint says that it is of round %lld; a run "
+                        "saves none before round 1",
+                        (long long)run->round);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc)
+        goto out;
     if (run->fed.rank == 0) {
         tell_fallback(&c, pick, err);
         rc = load_run(run, c.path[pick], err);

@@ -6,7 +6,7 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 #include "jobs/budget.h"
-#include "jobs/round_groups.h"
+#include "jobs/rewards.h"
 #include "jobs/saved.h"
 #include "jobs/saved_privacy.h"
 #include "mpi/reduce.h"
@@ -20,7 +20,7 @@ static int restore_coalitions(cv_h5_reader *r, cv_run *run, cv_err *err)
     sec->n_coalitions = 0;
     if (!cv_h5_has(r, "/proofs/coalitions"))
         return 0;
-    int n = 1 << cv_groups_of_job(run->job);
+    int n = 1 << cv_rewards_groups(run->job);
     sec->coalition = CV_NEW(n, int64_t);
     sec->n_coalitions = n;
     return cv_h5_get(r, "/proofs/coalitions", CV_H5_I64, sec->coalition,
@@ -92,7 +92,7 @@ void cv_restore_share_privacy_all(cv_run *run)
     cv_bcast_bytes_all(world, run->secure->head, 32, 0);
     int n_values = run->secure->n_coalitions;
     cv_bcast_bytes_all(world, &n_values, sizeof n_values, 0);
-    if (n_values != 1 << cv_groups_of_job(run->job)) /* none, or no number that
+    if (n_values != 1 << cv_rewards_groups(run->job)) /* none, or no number that
                                                       * can be: then the state
                                                       * is not what was noted */
         n_values = run->secure->n_coalitions = 0;
@@ -141,5 +141,6 @@ int cv_restore_id_all(cv_run *run, cv_err *err)
         peek_id(run);
     cv_bcast_bytes_all(run->fed.world, &run->has_id, sizeof run->has_id, 0);
     cv_bcast_bytes_all(run->fed.world, run->run_id, sizeof run->run_id, 0);
+    run->old_id = run->has_id;
     return 0;
 }

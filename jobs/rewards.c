@@ -134,6 +134,14 @@ out:
 
 /* ---- Shapley ------------------------------------------------------------------------- */
 
+int cv_rewards_groups(const cv_job *job)
+{
+    return job->chain.rewards.enabled &&
+                   job->chain.rewards.method == CV_REWARD_SHAPLEY
+               ? job->chain.rewards.groups
+               : 1;
+}
+
 int cv_rewards_group(int i, int n_silos, int groups)
 {
     return (int)((int64_t)i * groups / n_silos);

@@ -23,6 +23,10 @@
 #include "io/checkpoint.h"
 #include "jobs/chain_terms.h"
 
+/** Largest count of rows that is believed; Shapley values of it do not
+ *  overflow. */
+#define CV_REWARD_MAX_COUNT (INT64_C(1) << 31)
+
 typedef struct {
     int n;         /* silos; 0: there are no rewards yet */
     int64_t round; /* after which they were signed */
@@ -45,6 +49,8 @@ void cv_rewards_free(cv_rewards *r);
 int cv_rewards_split(cv_u256 *amount, const cv_u256 *pool, const int64_t *basis,
                      int n, uint32_t cap_ppm, cv_err *err);
 
+/** Groups of the job's last round; 1 without shapley. */
+int cv_rewards_groups(const cv_job *job);
 /** Group of silo i: groups of consecutive silos, as equal as can be. */
 int cv_rewards_group(int i, int n_silos, int groups);
 /** basis (n_silos) from the counts of coalitions value (2^groups): bit g of the

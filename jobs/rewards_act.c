@@ -127,13 +127,36 @@ static int transfer(const cv_paying *p, const cv_u256 *lacks, cv_err *err)
 }
 
 /* What the sponsor's pool lacks of this epoch's total. */
+/* An outbox alone would be its own witness: the job says what is paid. */
+static int check_terms(const cv_paying *p, cv_err *err)
+{
+    const cv_epoch *e = &p->e.epoch;
+    cv_chain_terms terms;
+    if (!p->job)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "to fund, the folder's run.h5 is needed: it has the "
+                          "job that says what is paid");
+    int rc = cv_chain_terms_of(p->job, &terms, err);
+    if (rc < 0)
+        return rc;
+    if (memcmp(terms.token.b, e->token.b, sizeof e->token.b) != 0 ||
+        memcmp(terms.sponsor.b, e->sponsor.b, sizeof e->sponsor.b) != 0 ||
+        cv_u256_cmp(&e->total, &terms.pool) > 0)
+        return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                          "the outbox has rewards in another token, or of "
+                          "more, than the job says");
+    return 0;
+}
+
 static int fund(const cv_paying *p, cv_err *err)
 {
     const cv_epoch *e = &p->e.epoch;
     cv_view_pool pool;
     cv_view_epoch posted;
     cv_u256 lacks;
-    int rc = check_sponsor(p, "funding", err);
+    int rc = check_terms(p, err);
+    if (!rc)
+        rc = check_sponsor(p, "funding", err);
     if (!rc)
         rc = check_decimals(p, err);
     if (!rc)

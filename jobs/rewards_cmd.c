@@ -158,11 +158,42 @@ static void print_json(const cv_paying *p, cv_buf *b, uint32_t i,
     cv_json_close(b, '}');
 }
 
+/* Where the rewards are, as the contract has them; "" where no node was asked. */
+static int state_of(const cv_paying *p, const char **state, cv_err *err)
+{
+    const cv_epoch *e = &p->e.epoch;
+    cv_view_epoch v;
+    cv_block now;
+    int found = 0;
+    *state = "";
+    if (!p->rpc)
+        return 0;
+    int rc = cv_view_epoch_of(p->rpc, &v, &p->run.federation, e->run_id,
+                              e->epoch, CV_BLOCK_LATEST, err);
+    if (!rc)
+        rc = cv_node_block(p->rpc, &now, &found, CV_BLOCK_LATEST, err);
+    if (rc)
+        return rc;
+    *state = v.version == 0 ? "not posted: fund them, then `covey settle`"
+             : memcmp(v.root, e->root, 32) != 0
+                 ? "the contract was posted others than these"
+             : v.void_  ? "over: the sponsor has taken back what was left"
+             : v.frozen ? "frozen by an objection: the silos have to sign again"
+             : found && now.time < v.claimable_from
+                 ? "posted, and open to objections"
+                 : "posted, and may be claimed";
+    return 0;
+}
+
 static int show(const cv_paying *p, cv_err *err)
 {
     char total[CV_UNITS_TEXT], root[67] = "0x";
     int rc = 0;
     cv_buf b = {0};
+    const char *state;
+    rc = state_of(p, &state, err);
+    if (rc)
+        return rc;
     cv_u256_units(total, &p->e.epoch.total, p->decimals);
     cv_hex(root + 2, p->e.epoch.root, 32);
     if (p->o->node.json) {
@@ -171,12 +202,15 @@ static int show(const cv_paying *p, cv_err *err)
         cv_json_i64(&b, "version", p->e.epoch.version);
         cv_json_string(&b, "total", total);
         cv_json_string(&b, "root", root);
+        if (state[0])
+            cv_json_string(&b, "state", state);
         cv_json_open(&b, "leaves", '[');
     } else {
         printf("epoch %llu, version %u, after round %llu: %s tokens\n"
-               "root %s\n\n",
+               "root %s\n%s%s\n",
                (unsigned long long)p->e.epoch.epoch, p->e.epoch.version,
-               (unsigned long long)p->e.round, total, root);
+               (unsigned long long)p->e.round, total, root, state,
+               state[0] ? "\n" : "");
     }
     for (uint32_t i = 0; i < p->e.epoch.leaves && !rc; i++) {
         int is = claimed(p, i, err, &rc);

@@ -9,18 +9,10 @@
 #include "mpi/reduce.h"
 #include "privacy/field.h"
 
-int cv_groups_of_job(const cv_job *job)
-{
-    return job->chain.rewards.enabled &&
-                   job->chain.rewards.method == CV_REWARD_SHAPLEY
-               ? job->chain.rewards.groups
-               : 1;
-}
-
 int cv_groups_of_round(const cv_run *run)
 {
     return run->round + 1 == run->job->training.rounds
-               ? cv_groups_of_job(run->job)
+               ? cv_rewards_groups(run->job)
                : 1;
 }
 

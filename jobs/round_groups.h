@@ -16,8 +16,6 @@
 
 /** Groups of the round after run->round; 1 if it is like any other. Local. */
 int cv_groups_of_round(const cv_run *run);
-/** The most that any round of this run has. */
-int cv_groups_of_job(const cv_job *job);
 
 /** Has every group enough members that their sum may be shown? Local; the same
  *  on all leaders. CV_ERR_SILOS if not. */

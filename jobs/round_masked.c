@@ -318,6 +318,8 @@ static void value_groups_all(masked *m)
     cv_run *run = m->run;
     double *weight = CV_NEW(m->groups, double);
     void *sum = run->secure->sum;
+    CV_FREE(run->secure->coalition); /* counts are of the newest round */
+    run->secure->n_coalitions = 0;
     if (m->groups == 1)
         goto out;
     for (int g = 0; g < m->groups && cv_fed_is_leader(&run->fed); g++)

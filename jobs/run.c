@@ -547,14 +547,15 @@ static int run_all(cv_run *run, cv_folder *folder, int *started, cv_err *err)
             cv_tell_set_up(run);
     }
     rc = train_all(run, err);
+    int whole = rc == 0 || rc == CV_REQUEUE; /* its last round is signed */
     if (!rc)
         rc = cv_rewards_sign_all(run, err);
-    if (rc == 0 || rc == CV_REQUEUE) {
+    if (whole) {
         cv_err second;
         int saved = cv_save_signed_all(run, &second);
-        if (saved) {
+        if (saved && !rc) {
             *err = second;
-            return saved;
+            rc = saved;
         }
     }
     if (!rc && run->fed.rank == 0)

@@ -141,6 +141,8 @@ typedef struct {
     /* masks and privacy; NULL without the sections of the job */
     struct cv_secure *secure;
     struct cv_budget *budget;
+    int old_id;                                 /* run_id is that of a run
+                                                 * that goes on */
     int has_id;                                 /* run_id is known */
     struct cv_private_grad *private_grad;       /* record level */
     struct cv_private_trainer *private_trainer; /* with noise: local */

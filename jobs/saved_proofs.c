@@ -98,7 +98,7 @@ static const struct {
      offsetof(cv_proof, transcript), 32},
     {"leaves",
      "of the tree: context, previous, roster, sums, data, model, "
-     "server, ledger, plan, metrics",
+     "server, ledger, plan, metrics, chain",
      offsetof(cv_proof, leaves), 32 * CV_PROOF_PARTS},
     {"data", "digest of /data/schema", offsetof(cv_proof, data), 32},
     {"model", "digest of the model after the round", offsetof(cv_proof, model),
@@ -107,6 +107,10 @@ static const struct {
      offsetof(cv_proof, server), 32 * CV_MAX_STATE},
     {"ledger", "digest of /privacy/ledger as it was after the round",
      offsetof(cv_proof, ledger), 32},
+    {"chain",
+     "digest of what chain and rewards go on from: heads, rounds that silos "
+     "took part in, test counts of coalitions; zeros without a chain",
+     offsetof(cv_proof, paid), 32},
     {"plan",
      "noise multiplier, clip, sensitivity, update clip (float64), grid "
      "bits, exponent, update exponent, wide field (int64) of the next "
@@ -323,7 +327,8 @@ static int load_rounds(cv_h5_reader *r, cv_proofs *all, int64_t n,
         all->attested[i].span.first = v[C_FIRST * n + i];
         member_bytes[i] = v[C_MEMBER_BYTES * n + i];
         sum_bytes[i] = v[C_SUM_BYTES * n + i];
-        if (p->round < 1 || (i && p->round != p[-1].round + 1) ||
+        if (p->round < 1 || p->round > 1000000000 ||
+            (i && p->round != p[-1].round + 1) ||
             (v[C_FIELD * n + i] != 61 && v[C_FIELD * n + i] != 32) ||
             p->n_sums < 0 || member_bytes[i] < 0 || sum_bytes[i] < 0 ||
             member_bytes[i] > CV_PROOFS_ROSTERS ||

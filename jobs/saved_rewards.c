@@ -88,8 +88,13 @@ static int load_values(cv_h5_reader *r, cv_rewards *out, cv_err *err)
         return rc;
     out->n_values = (int)dims[0];
     out->value = CV_NEW(dims[0], int64_t);
-    return cv_h5_get(r, "/rewards/coalitions", CV_H5_I64, out->value,
-                     (size_t)dims[0], err);
+    rc = cv_h5_get(r, "/rewards/coalitions", CV_H5_I64, out->value,
+                   (size_t)dims[0], err);
+    for (int64_t i = 0; i < dims[0] && !rc; i++)
+        if (out->value[i] < 0 || out->value[i] > CV_REWARD_MAX_COUNT)
+            rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                            "/rewards/coalitions: a count that cannot be");
+    return rc;
 }
 
 /* Payees and amounts are computed again by whoever reads: basis and signatures

@@ -26,9 +26,11 @@ typedef struct cv_secure cv_secure;
 /** What one hosted silo needs to take part; of the ranks beside the leader the
  *  secret alone. */
 typedef struct {
-    cv_seckey *key;              /* identity */
-    uint8_t *secret;             /* (32) HKDF key of all private randomness */
-    cv_journal *journal;         /* NULL for a simulated silo */
+    cv_seckey *key;      /* identity */
+    uint8_t *secret;     /* (32) HKDF key of all private randomness */
+    cv_journal *journal; /* NULL for a simulated silo */
+    int has_lost;        /* it has signed a record beyond the checkpoint: */
+    uint8_t lost[32];    /* the newest of these, until another is signed */
     uint8_t data[32], place[32]; /* the data set's content and path */
 } cv_party;
 
@@ -55,10 +57,12 @@ struct cv_secure {
     /* what state is made of */
     uint8_t data[32]; /* digest of the schema's text */
     uint8_t server[CV_MAX_STATE][32], ledger[32], plan[CV_PLAN_BYTES];
+    uint8_t paid[32]; /* zeros without a chain */
     int n_coalitions;
-    int64_t *coalition; /* (n_coalitions) test counts of groups' models, for rewards
+    int64_t
+        *coalition; /* (n_coalitions) test counts of groups' models, for rewards
                          * by shapley; NULL until they are known */
-    cv_rewards rewards; /* at the root: of a run that is done */
+    cv_rewards rewards;       /* at the root: of a run that is done */
     struct cv_attest *attest; /* towards the chain; NULL without one */
 };
 

@@ -94,8 +94,8 @@ static void print_text(const cv_settle_report *r)
            r->sent, r->mined, r->reverted, r->replaced, r->dropped);
     cv_u256_units(fee, &r->l2_fee, 18);
     cv_u256_units(l1, &r->l1_fee, 18);
-    printf("paid          %s + %s (L1 data), for %" PRIu64 " gas\n", fee, l1,
-           r->gas_used);
+    printf("paid          %s + %s (L1 data) ETH, for %" PRIu64 " gas\n", fee,
+           l1, r->gas_used);
     if (r->note[0])
         printf("note          %s\n", r->note);
 }
@@ -105,7 +105,9 @@ static void print_text(const cv_settle_report *r)
 static void tell_rest(const options *o, const cv_settle_report *r)
 {
     uint64_t rest = r->rounds - r->count[CV_OUTBOX_FINAL];
-    if (o->quiet || o->until == CV_OUTBOX_FINAL || !rest)
+    if (o->quiet || o->until == CV_OUTBOX_FINAL || !rest ||
+        strcmp(r->network, "local") ==
+            0) /* its blocks come with what is sent */
         return;
     fprintf(stderr,
             "%" PRIu64 " rounds are mined and not final yet; `covey settle %s "

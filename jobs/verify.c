@@ -24,7 +24,7 @@ static cv_line *add_line(cv_verify *v, cv_line_kind kind, const char *what)
         v->line = cv_realloc(v->line, (size_t)v->cap, sizeof *v->line);
     }
     cv_line *line = &v->line[v->n_lines++];
-    *line = (cv_line){.kind = kind};
+    *line = (cv_line){.kind = kind, .of_node = v->asking};
     snprintf(line->what, sizeof line->what, "%s", what);
     return line;
 }
@@ -60,6 +60,8 @@ static const char *kind_word(const cv_line *line, char *room, size_t size)
     switch (line->kind) {
     case CV_LINE_RECOMPUTED:
         return "recomputed";
+    case CV_LINE_TOLD:
+        return "told by the node";
     case CV_LINE_UNCHECKED:
         return "not checked";
     case CV_LINE_FAILS:
@@ -82,6 +84,15 @@ static void print_line(const cv_line *line)
     cv_print_words(at, INDENT, WIDTH, text);
 }
 
+/* Lines that fail, about the file itself. */
+static int count_false(const cv_verify *v)
+{
+    int count = 0;
+    for (int i = 0; i < v->n_lines; i++)
+        count += v->line[i].kind == CV_LINE_FAILS && !v->line[i].of_node;
+    return count;
+}
+
 static int count_kind(const cv_verify *v, cv_line_kind kind)
 {
     int count = 0;
@@ -93,15 +104,23 @@ static int count_kind(const cv_verify *v, cv_line_kind kind)
 static void print_report(const cv_verify *v)
 {
     int failed = count_kind(v, CV_LINE_FAILS);
-    printf("%s, round %lld%s\n\n", v->saved.job->name,
-           (long long)v->saved.round,
+    printf("%s, round %lld of %d%s\n\n", v->saved.job->name,
+           (long long)v->saved.round, v->saved.job->training.rounds,
            v->saved.job->simulate.enabled ? ", silos SIMULATED" : "");
     for (int i = 0; i < v->n_lines; i++)
         print_line(&v->line[i]);
     printf("\n");
-    if (failed)
+    if (count_false(v))
         printf("%d of %d lines FAIL: this file is not what the silos signed\n",
                failed, v->n_lines);
+    else if (failed)
+        printf("the file holds, but the chain does not say the same: %d of %d "
+               "lines FAIL\n",
+               failed, v->n_lines);
+    else if (v->no_answer)
+        printf(
+            "the file holds; the chain was NOT checked, for the node did not "
+            "answer what was asked\n");
     else
         printf("everything that can be checked here holds; %s\n",
                v->saved.job->simulate.enabled
@@ -114,15 +133,17 @@ static void print_report(const cv_verify *v)
 
 static void print_json(const cv_verify *v)
 {
-    static const char *const kinds[] = {"recomputed", "attested", "not_checked",
-                                        "fails"};
+    static const char *const kinds[] = {"recomputed", "attested", "told",
+                                        "not_checked", "fails"};
     cv_buf b = {0};
     cv_json_open(&b, NULL, '{');
     cv_json_string(&b, "name", v->saved.job->name);
     cv_json_string(&b, "run_id", v->saved.run_id);
     cv_json_i64(&b, "round", v->saved.round);
     cv_json_string(&b, "verdict",
-                   count_kind(v, CV_LINE_FAILS) ? "fails" : "holds");
+                   count_kind(v, CV_LINE_FAILS) ? "fails"
+                   : v->no_answer               ? "chain not checked"
+                                                : "holds");
     cv_json_open(&b, "lines", '[');
     for (int i = 0; i < v->n_lines; i++) {
         const cv_line *line = &v->line[i];
@@ -199,7 +220,8 @@ static void check_chain(cv_verify *v, cv_rpc *rpc)
         cv_verify_rewards(v);
     if (v->chain_holds)
         cv_verify_outbox(v);
-    if (v->chain_holds && rpc)
+    v->asking = v->chain_holds && rpc;
+    if (v->asking)
         cv_verify_node(v, rpc);
     else
         cv_verify_say(v, CV_LINE_UNCHECKED, "chain",
@@ -286,7 +308,9 @@ int cv_cmd_verify(int argc, char **argv, cv_err *err)
         if (!rc) {
             check_all(&v, rpc);
             json ? print_json(&v) : print_report(&v);
-            rc = count_kind(&v, CV_LINE_FAILS) ? CV_ERR_VERIFY : 0;
+            rc = count_kind(&v, CV_LINE_FAILS) ? CV_ERR_VERIFY
+                 : v.no_answer                 ? CV_ERR_ENV
+                                               : 0;
             err->text[0] = '\0'; /* said, line by line */
         }
         free_verify(&v);

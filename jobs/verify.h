@@ -22,6 +22,7 @@
 typedef enum {
     CV_LINE_RECOMPUTED, /* from the file's own bytes */
     CV_LINE_ATTESTED,   /* by so many of so many silos, who recomputed it */
+    CV_LINE_TOLD,       /* by a node, which could lie */
     CV_LINE_UNCHECKED,  /* could not be checked here */
     CV_LINE_FAILS
 } cv_line_kind;
@@ -29,6 +30,7 @@ typedef enum {
 typedef struct {
     cv_line_kind kind;
     int of, n;      /* attested by `of` of n */
+    int of_node;    /* it is about what a node says, not about the file */
     char what[40];  /* "model", "records", ... */
     char text[600]; /* what holds, or what does not */
 } cv_line;
@@ -51,6 +53,8 @@ typedef struct {
     uint8_t genesis[32];  /* head before round 1 */
     int chain_holds;      /* heads and attestations hold, up to the newest */
     cv_rewards rewards;
+    int asking;    /* lines to come are about what a node says */
+    int no_answer; /* a node was asked, and did not say */
 
     cv_line *line; /* (n_lines) */
     int n_lines, cap;

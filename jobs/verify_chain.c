@@ -152,6 +152,37 @@ static int check_heads(cv_verify *v, uint8_t (*before)[32])
     return 1;
 }
 
+/* What chain and rewards go on from, by rosters (or, where older ones are gone, by
+ * /silos) and counts. */
+static int paid_holds(cv_verify *v)
+{
+    const cv_proofs *all = &v->proofs;
+    size_t n = (size_t)v->n;
+    for (int i = 0; i < v->n_lines; i++) /* that line says it already */
+        if (v->line[i].kind == CV_LINE_FAILS &&
+            strcmp(v->line[i].what, "rosters") == 0)
+            return 1;
+    int values = cv_h5_has(v->saved.file, "/proofs/coalitions")
+                     ? 1 << cv_rewards_groups(v->saved.job)
+                     : 0;
+    int64_t *taken = CV_NEW(n, int64_t), *count = CV_NEW(values, int64_t);
+    uint8_t digest[32];
+    cv_err ignored;
+    cv_chain_state s = {&all->attested[all->n - 1].span, taken, v->n, count,
+                        values};
+    int same =
+        (v->taken || cv_h5_get_column(v->saved.file, "/silos", "rounds_taken",
+                                      CV_H5_I64, taken, v->n, &ignored) == 0) &&
+        (!values || cv_h5_get(v->saved.file, "/proofs/coalitions", CV_H5_I64,
+                              count, (size_t)values, &ignored) == 0);
+    if (v->taken)
+        memcpy(taken, v->taken, n * sizeof *taken);
+    cv_paid_digest(digest, &s);
+    free(taken);
+    free(count);
+    return same && memcmp(digest, all->proof[all->n - 1].paid, 32) == 0;
+}
+
 void cv_verify_attestations(cv_verify *v)
 {
     int64_t last = v->proofs.n - 1;
@@ -182,6 +213,12 @@ void cv_verify_attestations(cv_verify *v)
     free(before);
     if (!holds)
         return;
+    if (!paid_holds(v)) {
+        cv_verify_say(v, CV_LINE_FAILS, "attestations",
+                      "rounds that silos took part in, or test counts of "
+                      "coalitions, are not those of the newest record");
+        return;
+    }
     if (newest < quorum) {
         cv_verify_say(v, CV_LINE_FAILS, "attestations",
                       "%d of %d attesters have signed the newest head, the "
@@ -232,6 +269,9 @@ static const char *check_basis(cv_verify *v, cv_line_kind *kind)
         for (int i = 0; i < v->n; i++) {
             uint8_t digest[32];
             cv_err ignored;
+            if (r->basis[i] == 0 &&
+                memcmp(r->count_sig[i].b, no_sig, sizeof no_sig) == 0)
+                continue; /* it told a count that cannot be */
             cv_rewards_count_digest(digest, v->run_id, m, r->round,
                                     r->basis[i]);
             if (cv_sig_verify(&r->count_sig[i], &v->identity[i], digest,
@@ -426,6 +466,11 @@ void cv_verify_outbox(cv_verify *v)
         cv_verify_say(v, CV_LINE_FAILS, "outbox",
                       "round %lld: outbox.db holds another record",
                       (long long)v->saved.round);
+    else if (has && newest > (uint64_t)v->saved.round)
+        cv_verify_say(v, CV_LINE_UNCHECKED, "outbox",
+                      "outbox.db beside it knows rounds up to %llu: this is an "
+                      "older checkpoint of the run, or was put back",
+                      (unsigned long long)newest);
     else if (has)
         cv_verify_say(v, CV_LINE_RECOMPUTED, "outbox",
                       "rounds up to %llu wait there or have been sent, this "

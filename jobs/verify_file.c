@@ -326,6 +326,7 @@ static void know_all(known *k, const cv_verify *v)
                                          "/proofs/server",
                                          "/proofs/ledger",
                                          "/proofs/plan",
+                                         "/proofs/chain",
                                          "/proofs/members",
                                          "/proofs/sum_details",
                                          "/proofs/signatures",

@@ -44,7 +44,7 @@ static void say_head(cv_verify *v, const cv_view_run *run)
                       "file's head; `covey settle` commits the rest",
                       (unsigned long long)run->last, (unsigned long long)round);
     else
-        cv_verify_say(v, CV_LINE_RECOMPUTED, "chain",
+        cv_verify_say(v, CV_LINE_TOLD, "chain",
                       "%s: the contract's head after round %llu is this file's",
                       v->terms.network->name, (unsigned long long)run->last);
 }
@@ -67,7 +67,7 @@ static void say_finality(cv_verify *v, cv_rpc *rpc, const cv_view_run *now)
                            tags[i].tag, &err))
             continue;
         if (run.last == now->last && memcmp(run.head, now->head, 32) == 0) {
-            cv_verify_say(v, CV_LINE_RECOMPUTED, "finality",
+            cv_verify_say(v, CV_LINE_TOLD, "finality",
                           "that head is in the %s block", tags[i].word);
             return;
         }
@@ -101,7 +101,7 @@ static int check_silos(cv_verify *v, cv_rpc *rpc, cv_err *err)
         gone += !silo.active;
     }
     if (!rc)
-        cv_verify_say(v, CV_LINE_RECOMPUTED, "silos",
+        cv_verify_say(v, CV_LINE_TOLD, "silos",
                       "the contract's attesters are this file's; %d of %d "
                       "silos are registered now",
                       v->n - gone, v->n);
@@ -123,7 +123,9 @@ static int check_rewards(cv_verify *v, cv_rpc *rpc, cv_err *err)
                       "the rewards are not posted yet");
     else if (memcmp(e.root, want->root, 32) != 0 ||
              cv_u256_cmp(&e.total, &want->total) != 0 ||
-             memcmp(e.token.b, want->token.b, sizeof e.token.b) != 0)
+             memcmp(e.token.b, want->token.b, sizeof e.token.b) != 0 ||
+             memcmp(e.sponsor.b, want->sponsor.b, sizeof e.sponsor.b) != 0 ||
+             e.leaves != want->leaves)
         cv_verify_say(v, CV_LINE_FAILS, "payment",
                       "the contract was posted other rewards (version %u) than "
                       "this file's; if the run was extended after they were "
@@ -134,7 +136,7 @@ static int check_rewards(cv_verify *v, cv_rpc *rpc, cv_err *err)
                       "posted, and what was not claimed in time went back to "
                       "the sponsor");
     else
-        cv_verify_say(v, CV_LINE_RECOMPUTED, "payment",
+        cv_verify_say(v, CV_LINE_TOLD, "payment",
                       "the contract pays by this file's root%s",
                       e.frozen ? "; an objection has frozen it" : "");
     return 0;
@@ -157,6 +159,7 @@ void cv_verify_node(cv_verify *v, cv_rpc *rpc)
     if (!rc)
         rc =
             cv_view_run_at(rpc, &run, f, v->contract_id, CV_BLOCK_LATEST, &err);
+    v->no_answer = rc && rc != CV_ERR_VERIFY;
     if (rc) {
         cv_verify_say(v,
                       rc == CV_ERR_VERIFY ? CV_LINE_FAILS : CV_LINE_UNCHECKED,
@@ -180,6 +183,8 @@ void cv_verify_node(cv_verify *v, cv_rpc *rpc)
     rc = check_silos(v, rpc, &err);
     if (!rc)
         rc = check_rewards(v, rpc, &err);
-    if (rc)
+    if (rc) {
+        v->no_answer = 1;
         cv_verify_say(v, CV_LINE_UNCHECKED, "chain", "%s", err.text);
+    }
 }

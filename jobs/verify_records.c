@@ -26,11 +26,27 @@ static const char *wrong_part(const cv_verify *v, const cv_proof *p)
     return memcmp(root, p->record, 32) ? "record" : NULL;
 }
 
+/* The run's first model follows from the job's seed. */
+static int begins_at_seed(cv_verify *v, const cv_proof *p)
+{
+    size_t n = cv_model_params(v->saved.model)->n;
+    float *w = CV_NEW(n, float);
+    uint8_t root[32];
+    cv_model_init(v->saved.model, w, v->saved.job->training.seed);
+    cv_params_root(root, w, n);
+    free(w);
+    return memcmp(root, p->start_model, 32) == 0;
+}
+
 static int check_link(cv_verify *v, int64_t i)
 {
     const cv_proof *p = &v->proofs.proof[i];
     long long round = (long long)p->round;
-    if (i == 0 && p->round == 1 && memcmp(p->previous, zeros, 32) != 0)
+    if (i == 0 && p->round == 1 && !begins_at_seed(v, p))
+        cv_verify_say(v, CV_LINE_FAILS, "records",
+                      "round 1 went on from another model than the job's seed "
+                      "gives");
+    else if (i == 0 && p->round == 1 && memcmp(p->previous, zeros, 32) != 0)
         cv_verify_say(v, CV_LINE_FAILS, "records",
                       "round 1 follows a record that is not in the file");
     else if (i > 0 && memcmp(p->previous, p[-1].record, 32) != 0)
@@ -210,25 +226,28 @@ static const char *wrong_roster(const cv_verify *v, const cv_proof *p)
         return "has fewer silos than collusion + 2";
     if (n != p->n_silos)
         return "has another number of silos than the history says";
-    const cv_pubkey **key = CV_NEW(n, const cv_pubkey *);
+    int *member = CV_NEW(n, int);
     const char *why = NULL;
     for (int64_t k = 0; k < n && !why; k++) {
         int64_t silo = cv_get_le32(member_at(p, k));
         if (silo <= before || silo >= v->n)
             why = "does not list silos of the job, each once";
-        else
-            key[k] = &v->identity[silo];
+        member[k] = (int)silo;
         before = silo;
     }
-    if (!why) {
-        cv_members_digest(who, key, (size_t)n);
+    /* Which rounds were the last of a run is not said: a roster may be of one. */
+    int groups = cv_rewards_groups(v->saved.job), fits = 0;
+    for (int g = 1; !why && !fits && g <= groups;
+         g += groups > 1 ? groups - 1 : 1) {
+        cv_members_digest(who, v->saved.job, v->identity, member, (int)n, g);
         cv_roster_digest_of(digest, p, v->run_id, v->saved.job->digest, who,
                             p->members.data, (size_t)n);
-        if (memcmp(digest, p->roster, 32) != 0)
-            why = "is not the one that was signed: silos, keys, attempt or "
-                  "what the round went on from differ";
+        fits = memcmp(digest, p->roster, 32) == 0;
     }
-    free(key);
+    if (!why && !fits)
+        why = "is not the one that was signed: silos, keys, weights, groups, "
+              "attempt or what the round went on from differ";
+    free(member);
     return why;
 }
 

@@ -192,6 +192,9 @@ static int plan_holds(const cv_verify *v)
 {
     const uint8_t *p = newest(v)->plan;
     const cv_saved_privacy *s = &v->privacy;
+    const cv_job *job = v->saved.job;
+    if (!job->privacy.adaptive.enabled && real_at(p, 1) != job->privacy.clip)
+        return 0;
     return real_at(p, 0) == s->multiplier && real_at(p, 1) == s->clip &&
            real_at(p, 2) == s->sensitivity && whole_at(p, 4) == s->bits &&
            whole_at(p, 5) == s->exponent && whole_at(p, 7) == s->wide;

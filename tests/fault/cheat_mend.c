@@ -112,13 +112,13 @@ static void mend_details(claims *c, cv_proof *p)
 {
     size_t n = p->members.len / CV_ROSTER_BYTES;
     size_t bytes = CV_SUM_HEAD + n * CV_SUM_MEMBER;
-    const cv_pubkey **key = CV_NEW(n + 1, const cv_pubkey *);
+    int *member = CV_NEW(n + 1, int);
     const uint8_t **commitment = CV_NEW(n + 1, const uint8_t *);
     uint8_t who[32], ctx[32], all[32], challenge[32];
     for (size_t k = 0; k < n; k++)
-        key[k] = &c->identity[cv_get_le32((const uint8_t *)p->members.data +
-                                          k * CV_ROSTER_BYTES)];
-    cv_members_digest(who, key, n);
+        member[k] = (int)cv_get_le32((const uint8_t *)p->members.data +
+                                     k * CV_ROSTER_BYTES);
+    cv_members_digest(who, c->saved.job, c->identity, member, (int)n, 1);
     if (n)
         cv_roster_digest_of(p->roster, p, c->run_id, c->saved.job->digest, who,
                             p->members.data, n);
@@ -133,8 +133,24 @@ static void mend_details(claims *c, cv_proof *p)
         cv_challenge(challenge, ctx, all, sum + 8);
         cv_transcript_add(p->transcript, ctx, challenge, sum, bytes);
     }
-    free(key);
+    free(member);
     free(commitment);
+}
+
+/* What chain and rewards go on from, by the file's tables. */
+static void mend_paid(claims *c, cv_proof *p)
+{
+    int n = c->proofs.n_silos;
+    int64_t *taken = CV_NEW(n, int64_t);
+    cv_err err = {0};
+    must(cv_h5_get_column(c->saved.file, "/silos", "rounds_taken", CV_H5_I64,
+                          taken, n, &err),
+         &err);
+    cv_chain_state s = {&c->proofs.attested[c->proofs.n - 1].span, taken, n,
+                        NULL, 0};
+    if (cv_h5_has(c->saved.file, "/proofs/heads"))
+        cv_paid_digest(p->paid, &s);
+    free(taken);
 }
 
 /* What the newest record says of the file. */
@@ -157,6 +173,7 @@ static void mend_newest(claims *c, cv_proof *p)
         cv_params_root(p->server[k], x, n);
     }
     free(x);
+    mend_paid(c, p);
     cv_ledger_digest(p->ledger, s->segment, (size_t)s->n);
     for (int k = 0; k < 3 && c->saved.job->privacy.enabled; k++) {
         uint64_t bits;
@@ -191,6 +208,7 @@ void mend_records(document *d, int link)
         put_row(d, "model", i, p->model, 32);
         put_row(d, "server", i, p->server, sizeof p->server);
         put_row(d, "ledger", i, p->ledger, 32);
+        put_row(d, "chain", i, p->paid, 32);
         put_row(d, "plan", i, p->plan, sizeof p->plan);
         put_row(d, "leaves", i, p->leaves, sizeof p->leaves);
         put_row(d, "record", i, p->record, 32);

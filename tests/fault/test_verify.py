@@ -142,7 +142,7 @@ def server_state(folder):
 # ---- rounds ---------------------------------------------------------------------------
 
 ROUNDS = ("rounds record previous start_model start_state roster transcript leaves "
-          "data model server ledger plan signatures heads attestations").split()
+          "chain data model server ledger plan signatures heads attestations").split()
 
 
 def cut(first, count, history=True, details=True, chain=True, sums=1):
@@ -264,7 +264,9 @@ def ledger_and_epsilon(folder):
                   "put /privacy/ledger steps 0 9", *MEND)
     for name in ("noise_multiplier 3", "clip 0.5", "sensitivity 7"):
         forge.refused({"ledger": "clip or grid"}, "set-attr /privacy " + name)
-        forge.refused({"signatures": "silo a"}, "set-attr /privacy " + name, *MEND)
+        forge.refused({"signatures": "silo a"} | # the clip is the job's as well
+                      ({"ledger": "clip or grid"} if "clip" in name else {}),
+                      "set-attr /privacy " + name, *MEND)
     for name in ("grid_bits 17", "grid_exponent -11", "field_bits 61"):
         forge.refused({"ledger": "clip or grid"}, "set-attr /privacy " + name)
     for name, value in (("delta", "1e-9"), ("epsilon_cap", "1"), ("unit", "silo"),
@@ -312,7 +314,7 @@ def records_and_what_they_hold(folder):
     forge.refused({"records": "previous", "rosters": "round 3"},
                   "poke /proofs/previous 64 5a5a")
     forge.refused({"records": "data is not what"}, "poke /proofs/leaves %d 5a" %
-                  (2 * 320 + 4 * 32))
+                  (2 * 352 + 4 * 32))
     forge.refused({"records": "round 4: record is not", "signatures": "round 4"},
                   "poke /proofs/record 96 5a", others=("attestations",))
     # Each whole in itself, and not linked.

@@ -306,18 +306,20 @@ static void state_and_ledger(void **state)
     cv_segment s[2] = {{.noise_multiplier = 1, .sampling = 0.5, .steps = 3},
                        {.noise_multiplier = 2, .sampling = 1, .steps = 4}};
     int64_t counts[4] = {5, 6, 7, 8}, taken[2] = {9, 10};
-    cv_chain_state paid = {&span, taken, 2, counts, 4}, less = paid;
+    cv_chain_state s_all = {&span, taken, 2, counts, 4}, less = s_all;
+    uint8_t paid[32], other[32];
+    cv_paid_digest(paid, &s_all);
     cv_state_digest(want, server, ledger, plan, NULL);
-    cv_state_digest(have, server, ledger, plan, &paid);
+    cv_state_digest(have, server, ledger, plan, paid);
     assert_memory_not_equal(have, want, 32);
-    cv_state_digest(want, server, ledger, plan, &paid);
+    cv_state_digest(want, server, ledger, plan, paid);
     less.n_coalitions = 3;
-    cv_state_digest(have, server, ledger, plan, &less);
-    assert_memory_not_equal(have, want, 32);
-    less = paid;
+    cv_paid_digest(other, &less);
+    assert_memory_not_equal(other, paid, 32);
+    less = s_all;
     less.n_silos = 1;
-    cv_state_digest(have, server, ledger, plan, &less);
-    assert_memory_not_equal(have, want, 32);
+    cv_paid_digest(other, &less);
+    assert_memory_not_equal(other, paid, 32);
     uint8_t *bytes[] = {server[CV_MAX_STATE - 1] + 31,
                         ledger,
                         plan + 63,
@@ -328,7 +330,8 @@ static void state_and_ledger(void **state)
                         span.first_before + 31};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         *bytes[i] ^= 1;
-        cv_state_digest(have, server, ledger, plan, &paid);
+        cv_paid_digest(other, &s_all);
+        cv_state_digest(have, server, ledger, plan, other);
         *bytes[i] ^= 1;
         assert_memory_not_equal(have, want, 32);
     }
