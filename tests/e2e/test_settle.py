@@ -464,7 +464,7 @@ def refused_before_it_costs(folder):
                 (dict(chain=1), 6, "chain 31337"),
                 (dict(contract="0x" + "12" * 20), 2, "no contract"),
                 (dict(silos=1), 6, "2 honest"),
-                (dict(silos=4), 6, "NotSilo")):
+                (dict(silos=4), 2, "NotSilo")):
             bad, _ = s.new(rounds=4, **options)
             r = settle(bad, s.node.url, expect=code)
             assert says in r.err, (says, r.err)
@@ -503,7 +503,7 @@ def rewards(folder):
         report(run, s.node.url, key=False)
         assert s.node.number() == block
         # Batches stop at an epoch; a pool without enough money stops nothing.
-        for funded, says in ((0, "was never funded"), (100, "too little money")):
+        for funded, says in ((0, "lacks the money"), (100, "lacks the money")):
             run, about = s.new(rounds=5)
             settle(run, s.node.url)
             if funded:
