@@ -65,11 +65,12 @@ static void each_field_is_in_its_leaf(void **state)
         SERVER,
         LEDGER,
         PLAN,
-        METRICS
+        METRICS,
+        PAID
     };
     static const char *const names[CV_PROOF_PARTS] = {
-        "context", "previous", "roster", "sums", "data",
-        "model",   "server",   "ledger", "plan", "metrics"};
+        "context", "previous", "roster", "sums",    "data", "model",
+        "server",  "ledger",   "plan",   "metrics", "chain"};
     cv_proof p;
     fill(&p);
     const struct {
@@ -100,7 +101,9 @@ static void each_field_is_in_its_leaf(void **state)
                {METRICS, &p.train_loss},
                {METRICS, &p.update},
                {METRICS, &p.metrics[0]},
-               {METRICS, &p.metrics[CV_MAX_METRICS - 1]}};
+               {METRICS, &p.metrics[CV_MAX_METRICS - 1]},
+               {PAID, p.paid},
+               {PAID, p.paid + 31}};
     for (int k = 0; k < CV_PROOF_PARTS; k++)
         assert_string_equal(cv_proof_part_names[k], names[k]);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -148,11 +151,12 @@ static void node(uint8_t out[32], const uint8_t *a, const uint8_t *b)
     cv_tagged_hash(out, "covey proof node v1", part, 2);
 }
 
-/* Ten leaves: five nodes, two and an odd one, one and the odd one, the root. */
+/* Eleven leaves: five nodes and the odd leaf, three nodes, one and the odd one,
+ * the root. */
 static void an_odd_node_goes_up_as_it_is(void **state)
 {
     (void)state;
-    uint8_t leaf[CV_PROOF_PARTS][32], two[5][32], four[2][32], eight[32];
+    uint8_t leaf[CV_PROOF_PARTS][32], two[5][32], four[3][32], eight[32];
     uint8_t want[32], have[32];
     for (int k = 0; k < CV_PROOF_PARTS; k++)
         memset(leaf[k], k + 1, 32);
@@ -160,8 +164,9 @@ static void an_odd_node_goes_up_as_it_is(void **state)
         node(two[k], leaf[2 * k], leaf[2 * k + 1]);
     for (int k = 0; k < 2; k++)
         node(four[k], two[2 * k], two[2 * k + 1]);
+    node(four[2], two[4], leaf[10]);
     node(eight, four[0], four[1]);
-    node(want, eight, two[4]);
+    node(want, eight, four[2]);
     cv_proof_root(have, (const uint8_t(*)[32])leaf);
     assert_memory_equal(have, want, 32);
     /* The order counts. */
