@@ -11,6 +11,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "jobs/chain_cmd.h"
 #include "jobs/chain_terms.h"
 #include "jobs/commands.h"
 #include "jobs/funded_key.h"
@@ -19,15 +20,9 @@
 #include "jobs/run_outbox.h"
 #include "jobs/stop.h"
 
-typedef struct {
-    cv_node_options node;
-    const char *network, *owner, *test_token;
-    int64_t window, claim_period;
-    cv_rpc *rpc;
-    const cv_network *net;
-} options;
+typedef cv_chain_options options;
 
-static int connect(options *o, const cv_network *net, cv_err *err)
+int cv_chain_connect(cv_chain_options *o, const cv_network *net, cv_err *err)
 {
     o->net = net;
     int rc =
@@ -133,7 +128,7 @@ static int deploy(options *o, int n_args, char **args, cv_err *err)
     o->net = net;
     int rc = check_test_token(o, &amount, err);
     if (!rc)
-        rc = connect(o, net, err);
+        rc = cv_chain_connect(o, net, err);
     if (!rc)
         rc = cv_funded_key_open(o->node.key, o->node.password_file, &key, err);
     if (!rc)
@@ -247,7 +242,7 @@ static int do_register(options *o, int n_args, char **args, cv_err *err)
         rc = cv_err_set(err, CV_ERR_INPUT, args[0], 0,
                         "its outbox is empty: the run has no checkpoint yet");
     if (!rc)
-        rc = connect(o, cv_network_find(run.network), err);
+        rc = cv_chain_connect(o, cv_network_find(run.network), err);
     if (!rc)
         rc = cv_funded_key_open(o->node.key, o->node.password_file, &key, err);
     if (!rc)
@@ -262,149 +257,13 @@ static int do_register(options *o, int n_args, char **args, cv_err *err)
     return rc;
 }
 
-/* ---- status -------------------------------------------------------------------------- */
-
-static int print_federation(const options *o, const cv_federation *f,
-                            cv_err *err)
-{
-    cv_address owner, rewards, silo;
-    cv_u256 balance;
-    uint64_t count = 0, window, claim;
-    char text[CV_ADDRESS_TEXT], money[CV_UNITS_TEXT];
-    int rc = cv_view_check_federation(o->rpc, f, err);
-    if (!rc)
-        rc = cv_view_owner(o->rpc, &owner, f, err);
-    if (!rc)
-        rc = cv_view_silo_count(o->rpc, &count, f, err);
-    if (!rc)
-        rc = cv_view_window(o->rpc, &window, &claim, f, err);
-    if (!rc)
-        rc = cv_node_balance(o->rpc, &balance, &owner, err);
-    if (rc)
-        return rc;
-    cv_federation_rewards(&rewards, f);
-    cv_address_text(text, &f->contract);
-    printf("network      %s, chain %llu\nfederation   %s\n", o->net->name,
-           (unsigned long long)f->chain_id, text);
-    cv_address_text(text, &rewards);
-    printf("rewards      %s (objections for %llu s, claims for %llu s)\n", text,
-           (unsigned long long)window, (unsigned long long)claim);
-    cv_address_text(text, &owner);
-    cv_u256_units(money, &balance, 18);
-    printf("owner        %s (%s ETH)\n", text, money);
-    printf("silos        %llu\n", (unsigned long long)count);
-    for (uint64_t i = 0; i < count && i < CV_MAX_ATTESTERS && !rc; i++) {
-        rc = cv_view_silo_at(o->rpc, &silo, f, i, err);
-        cv_address_text(text, &silo);
-        if (!rc)
-            printf("             %s\n", text);
-    }
-    return rc;
-}
-
-static int print_run(const options *o, const cv_outbox_run *run, cv_outbox *box,
-                     cv_err *err)
-{
-    cv_view_run now;
-    uint64_t last = 0;
-    char hex[65];
-    int rc = cv_view_run_at(o->rpc, &now, &run->federation, run->on_chain,
-                            CV_BLOCK_LATEST, err);
-    if (!rc)
-        rc = cv_outbox_last_round(box, &last, err);
-    if (rc)
-        return rc;
-    cv_hex(hex, run->run_id, 32);
-    printf("run          %s\n", hex);
-    cv_hex(hex, run->on_chain, 32);
-    printf("runId        %s\n", hex); /* as the contract's events have it */
-    if (!now.opened) {
-        printf("             not opened; %llu rounds wait in the outbox\n",
-               (unsigned long long)last);
-    } else {
-        cv_hex(hex, now.head, 32);
-        printf("rounds       %llu of %llu are on the chain\nhead         %s\n",
-               (unsigned long long)now.last, (unsigned long long)last, hex);
-    }
-    for (uint32_t i = 0; i < run->n && !rc; i++) {
-        cv_address self;
-        cv_view_silo silo;
-        rc = cv_pubkey_address(&self, &run->silos[i].identity, err);
-        if (!rc)
-            rc = cv_view_silo_of(o->rpc, &silo, &run->federation, &self, err);
-        if (!rc)
-            printf("silo         %-24s %s\n", run->silos[i].name,
-                   !silo.active ? "not registered"
-                   : memcmp(silo.attester.b, run->silos[i].attester.b,
-                            sizeof silo.attester.b)
-                       ? "registered with another attester"
-                       : "registered");
-    }
-    return rc;
-}
-
-static int is_folder_of_run(const char *path)
-{
-    char *h5 = cv_fs_join(path, "run.h5"), *db = cv_fs_join(path, "outbox.db");
-    int is = cv_fs_exists(h5) || cv_fs_exists(db);
-    free(h5);
-    free(db);
-    return is;
-}
-
-static int status_of_job(options *o, const char *path, cv_err *err)
-{
-    cv_job *job = NULL;
-    cv_chain_terms terms;
-    int rc = cv_job_load(path, &job, err);
-    if (rc)
-        return rc;
-    rc = cv_chain_terms_of(job, &terms, err);
-    if (rc == 0)
-        rc = cv_err_set(err, CV_ERR_INPUT, path, 0,
-                        "expected a `chain` section with a federation, found "
-                        "none");
-    else if (rc > 0)
-        rc = connect(o, terms.network, err);
-    if (!rc)
-        rc = print_federation(o, &terms.federation, err);
-    cv_job_destroy(&job);
-    return rc;
-}
-
-static int status(options *o, int n_args, char **args, cv_err *err)
-{
-    cv_outbox *box = NULL;
-    cv_outbox_run run = {0};
-    int found = 0;
-    if (n_args != 1)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "usage: covey chain status RUN|job.yaml [--rpc URL]");
-    if (!is_folder_of_run(args[0]))
-        return status_of_job(o, args[0], err);
-    int rc = cv_run_outbox_open(args[0], &box, NULL, err);
-    if (!rc)
-        rc = cv_outbox_load_run(box, &run, &found, err);
-    if (!rc && !found)
-        rc = cv_err_set(err, CV_ERR_INPUT, args[0], 0,
-                        "its outbox is empty: the run has no checkpoint yet");
-    if (!rc)
-        rc = connect(o, cv_network_find(run.network), err);
-    if (!rc)
-        rc = print_federation(o, &run.federation, err);
-    if (!rc)
-        rc = print_run(o, &run, box, err);
-    cv_outbox_run_free(&run);
-    cv_outbox_close(&box);
-    return rc;
-}
-
 /* ---- the command ------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
     int (*run)(options *o, int n_args, char **args, cv_err *err);
-} verbs[] = {{"deploy", deploy}, {"register", do_register}, {"status", status}};
+} verbs[] = {
+    {"deploy", deploy}, {"register", do_register}, {"status", cv_chain_status}};
 
 static int seconds_of(const char *name, const char *text, int64_t *out,
                       cv_err *err)

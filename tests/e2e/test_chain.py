@@ -80,6 +80,7 @@ def a_life(folder):
         assert {("chain", "told"), ("silos", "told"),
                 ("payment", "told")} <= set(lines_of(r)), r.out
         r = covey("chain", "status", run, "--rpc", node.url)
+        assert "pool         0 free, 0 for rewards" in r.out, r.out
         assert "3 of 3 are on the chain" in r.out
         assert [l.split()[2:] for l in r.out.splitlines()
                 if l.startswith("silo ")] == [["registered"]] * 4
