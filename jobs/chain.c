@@ -230,17 +230,11 @@ static int do_register(options *o, int n_args, char **args, cv_err *err)
     cv_outbox *box = NULL;
     cv_outbox_run run = {0};
     cv_seckey *key = NULL;
-    int found = 0;
     if (n_args != 1)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "usage: covey chain register RUN --key FILE "
                           "[--rpc URL]");
-    int rc = cv_run_outbox_open(args[0], &box, NULL, err);
-    if (!rc)
-        rc = cv_outbox_load_run(box, &run, &found, err);
-    if (!rc && !found)
-        rc = cv_err_set(err, CV_ERR_INPUT, args[0], 0,
-                        "its outbox is empty: the run has no checkpoint yet");
+    int rc = cv_run_outbox_load(args[0], &box, &run, NULL, err);
     if (!rc)
         rc = cv_chain_connect(o, cv_network_find(run.network), err);
     if (!rc)

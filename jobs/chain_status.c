@@ -152,18 +152,12 @@ int cv_chain_status(options *o, int n_args, char **args, cv_err *err)
 {
     cv_outbox *box = NULL;
     cv_outbox_run run = {0};
-    int found = 0;
     if (n_args != 1)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "usage: covey chain status RUN|job.yaml [--rpc URL]");
     if (!is_folder_of_run(args[0]))
         return status_of_job(o, args[0], err);
-    int rc = cv_run_outbox_open(args[0], &box, NULL, err);
-    if (!rc)
-        rc = cv_outbox_load_run(box, &run, &found, err);
-    if (!rc && !found)
-        rc = cv_err_set(err, CV_ERR_INPUT, args[0], 0,
-                        "its outbox is empty: the run has no checkpoint yet");
+    int rc = cv_run_outbox_load(args[0], &box, &run, NULL, err);
     if (!rc)
         rc = cv_chain_connect(o, cv_network_find(run.network), err);
     if (!rc)

@@ -193,3 +193,16 @@ int cv_run_outbox_open(const char *run_dir, cv_outbox **o, cv_job **job,
     free(path);
     return rc;
 }
+
+int cv_run_outbox_load(const char *run_dir, cv_outbox **o, cv_outbox_run *run,
+                       cv_job **job, cv_err *err)
+{
+    int found = 0;
+    int rc = cv_run_outbox_open(run_dir, o, job, err);
+    if (!rc)
+        rc = cv_outbox_load_run(*o, run, &found, err);
+    if (!rc && !found)
+        rc = cv_err_set(err, CV_ERR_INPUT, run_dir, 0,
+                        "its outbox is empty: the run has no checkpoint yet");
+    return rc;
+}

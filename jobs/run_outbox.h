@@ -27,4 +27,10 @@ int cv_load_attesters(cv_h5_reader *r, const cv_job *job,
 int cv_run_outbox_open(const char *run_dir, cv_outbox **o, cv_job **job,
                        cv_err *err);
 
+/** The same, and the run that it is of; the caller closes the one and frees the
+ *  other (cv_outbox_run_free), whatever is returned. CV_ERR_INPUT for an empty
+ *  outbox as well. */
+int cv_run_outbox_load(const char *run_dir, cv_outbox **o, cv_outbox_run *run,
+                       cv_job **job, cv_err *err);
+
 #endif
