@@ -79,6 +79,9 @@ def a_life(folder):
         r = covey("verify", run, "--rpc", node.url, "--json")
         assert {("chain", "told"), ("silos", "told"),
                 ("payment", "told")} <= set(lines_of(r)), r.out
+        # Asked for and not answered is not "holds".
+        r = covey("verify", run, "--rpc", "http://127.0.0.1:1", expect=3)
+        assert "chain was NOT checked" in r.out, r.out
         r = covey("chain", "status", run, "--rpc", node.url)
         assert "pool         0 free, 0 for rewards" in r.out, r.out
         assert "3 of 3 are on the chain" in r.out
