@@ -40,11 +40,13 @@ typedef struct {
     int *feature; /* (n_vars) of the schema */
 } cv_frame_plan;
 
-/** Errors: CV_ERR_INPUT naming the variable that the schema does not have, a
+/** hide_intercept: codes categories as the formula's intercept asks, but leaves
+ *  its column out (baseline hazards and silos' own intercepts take its place).
+ *  Errors: CV_ERR_INPUT naming the variable that the schema does not have, a
  *  category inside a function, a category of one level where contrasts leave
  *  nothing (named), or too many columns. */
 int cv_frame_plan_make(const cv_formula *f, const cv_schema *schema,
-                       cv_frame_plan **out, cv_err *err);
+                       int hide_intercept, cv_frame_plan **out, cv_err *err);
 void cv_frame_plan_destroy(cv_frame_plan **plan);
 
 /** Roles of columns beside the formula's. NULL: none. */

@@ -41,6 +41,8 @@ typedef enum {
     CV_WEIGHTS_DECLARED
 } cv_weights;
 
+typedef enum { CV_STRATA_NONE, CV_STRATA_SILO } cv_strata;
+typedef enum { CV_COLLINEAR_DROP, CV_COLLINEAR_REFUSE } cv_collinear;
 typedef enum { CV_UNIT_RECORD, CV_UNIT_SILO } cv_privacy_unit;
 typedef enum {
     CV_REWARD_EQUAL,      /* the same to every silo that took part */
@@ -110,7 +112,8 @@ typedef struct {
     } simulate;
 
     struct {
-        char *kind; /* linear | logistic | softmax | poisson | mlp */
+        char *kind; /* trained: linear | logistic | softmax | poisson | mlp;
+                     * fitted: glm | cox | ridge | kernel_ridge | pca */
         int n_hidden;
         int hidden[CV_MAX_HIDDEN];
         char *activation; /* relu | tanh | sigmoid; NULL unless mlp */
@@ -118,6 +121,21 @@ typedef struct {
                            * of a linear model */
         int n_image;      /* 2, or 0: a square image */
         int image[2];     /* height, width; only with scattering */
+        /* Of fitted kinds; NULL or 0 where the kind has no use for it. */
+        char *formula;    /* in normal form */
+        char *family;     /* glm: gaussian | binomial | poisson | gamma */
+        char *link;       /* glm; the family's canonical one by default */
+        cv_strata strata; /* glm, cox */
+        char *ties;       /* cox: efron | breslow */
+        int n_bins;       /* cox: edges of agreed time bins; 0: none */
+        char **bins;      /* (n_bins) ascending numbers as texts */
+        double ridge;     /* penalty on coefficients; not for pca */
+        char *weights;    /* glm, cox: column of prior weights, or NULL */
+        cv_collinear collinear;
+        int features; /* kernel_ridge: random Fourier features */
+        double gamma; /* kernel_ridge: of the Gaussian kernel; 0: 1 / columns */
+        int components; /* pca */
+        int scale;      /* pca: of the correlation matrix */
     } model;
 
     struct {
@@ -146,7 +164,12 @@ typedef struct {
     } checkpoint;
 
     struct {
-        int min_rows; /* a silo with fewer training rows sits out */
+        int min_rows; /* a silo with fewer training rows sits out; of a fit
+                       * it refuses */
+        /* Of fits alone; else 0. */
+        int min_cell; /* fewest rows (events) of a level, outcome or time bin
+                       * that a silo has any of */
+        double rows_per_parameter; /* fewest rows for each coefficient */
     } disclosure;
 
     struct {

@@ -17,6 +17,8 @@ static const char *const standardize[] = {"none", "pooled", "bounds", NULL};
 static const char *const partitions[] = {"iid", "modulo", "dirichlet", "shards",
                                          NULL};
 static const char *const weights[] = {"rows", "equal", "declared", NULL};
+static const char *const strata[] = {"none", "silo", NULL};
+static const char *const collinear[] = {"drop", "refuse", NULL};
 static const char *const units[] = {"record", "silo", NULL};
 static const char *const noises[] = {"distributed", "local", NULL};
 static const char *const finalities[] = {"mined", "safe", "finalized", NULL};
@@ -26,21 +28,42 @@ static const char *const accountants[] = {"pld", "rdp", NULL};
 _Static_assert(sizeof(cv_format) == sizeof(int), "words are kept as int");
 
 /* Words that solver/ knows as well; tests/jobs compares the lists. */
-static const char *const kinds[] = {"linear",  "logistic", "softmax",
-                                    "poisson", "mlp",      NULL};
+static const char *const kinds[] = {
+    "linear", "logistic", "softmax",      "poisson", "mlp", "glm",
+    "cox",    "ridge",    "kernel_ridge", "pca",     NULL};
+static const char *const families[] = {"gaussian", "binomial", "poisson",
+                                       "gamma", NULL};
+static const char *const links[] = {"identity", "log",     "logit",
+                                    "probit",   "cloglog", "cauchit",
+                                    "inverse",  "sqrt",    NULL};
+static const char *const tie_rules[] = {"efron", "breslow", NULL};
 static const char *const transforms[] = {"none", "scattering", NULL};
 static const char *const networks[] = {"none", "local", "base-sepolia", "base",
                                        NULL};
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};
 static const char *const optimizers[] = {"sgd", NULL};
-static const char *const strategies[] = {"fedavg",   "fedprox", "fedavgm",
-                                         "fedadam",  "fedyogi", "fedadagrad",
-                                         "scaffold", "fednova", NULL};
+static const char *const strategies[] = {
+    "fedavg",     "fedprox",  "fedavgm", "fedadam", "fedyogi",
+    "fedadagrad", "scaffold", "fednova", "newton",  NULL};
 
 /* Groups of words for `among`. */
 static const char *const only_mlp[] = {"mlp", NULL};
 static const char *const linear_kinds[] = {"linear", "logistic", "softmax",
                                            "poisson", NULL};
+static const char *const fits[] = {"glm",          "cox", "ridge",
+                                   "kernel_ridge", "pca", NULL};
+static const char *const trained_kinds[] = {"linear",  "logistic", "softmax",
+                                            "poisson", "mlp",      NULL};
+static const char *const only_glm[] = {"glm", NULL};
+static const char *const only_cox[] = {"cox", NULL};
+static const char *const only_pca[] = {"pca", NULL};
+static const char *const only_kernel_ridge[] = {"kernel_ridge", NULL};
+static const char *const regressions[] = {"glm", "cox", NULL};
+static const char *const penalised[] = {"glm", "cox", "ridge", "kernel_ridge",
+                                        NULL};
+static const char *const trained[] = {"fedavg",   "fedprox", "fedavgm",
+                                      "fedadam",  "fedyogi", "fedadagrad",
+                                      "scaffold", "fednova", NULL};
 static const char *const on_chain[] = {"local", "base-sepolia", "base", NULL};
 static const char *const only_shapley[] = {"shapley", NULL};
 static const char *const only_record[] = {"record", NULL};
@@ -192,8 +215,58 @@ static const cv_key rows[] = {
      .expected = "two whole numbers from 1 to 65536, [height, width]",
      .meaning = "size of the images that scattering maps; left out, a square"},
 
+    {"model.formula", CV_KEY_TEXT, JOB(model.formula), WHEN("model.kind", fits),
+     .meaning = "response and terms, as in R: event ~ age + C(sex)"},
+    {"model.family", CV_KEY_NAME, JOB(model.family), .def = "gaussian",
+     .words = families, WHEN("model.kind", only_glm),
+     .meaning = "distribution of the response"},
+    /* Its default is filled in by the check: the family's. */
+    {"model.link", CV_KEY_NAME, JOB(model.link), .words = links,
+     WHEN("model.kind", only_glm),
+     .meaning = "link of mean and linear predictor; left out, the canonical "
+                "one"},
+    {"model.strata", CV_KEY_WORD, JOB(model.strata), .def = "none",
+     .words = strata, WHEN("model.kind", only_glm),
+     .meaning = "silo: each has an intercept of its own, which it keeps"},
+    {"model.strata", CV_KEY_WORD, JOB(model.strata), .def = "silo",
+     .words = strata, WHEN("model.kind", only_cox),
+     .meaning = "silo: each has a baseline hazard of its own; none: all have "
+                "one, over model.bins"},
+    {"model.ties", CV_KEY_NAME, JOB(model.ties), .def = "efron",
+     .words = tie_rules, WHEN("model.kind", only_cox),
+     .meaning = "how events at one time are counted"},
+    {"model.bins", CV_KEY_TEXTS, JOB(model.bins), CV_KEY_UNIQUE,
+     COUNT(cv_job, model.n_bins), .min_items = 2, .max_items = 10000,
+     WHEN("model.kind", only_cox),
+     .expected = "a list of 2 to 10000 ascending numbers",
+     .meaning = "edges of the time bins of a fit without strata"},
+    {"model.ridge", CV_KEY_NUMBER, JOB(model.ridge), .def = "0", FROM(0),
+     WHEN("model.kind", penalised),
+     .meaning = "penalty on the squares of the coefficients"},
+    {"model.weights", CV_KEY_TEXT, JOB(model.weights),
+     WHEN("model.kind", regressions), .meaning = "column of prior weights"},
+    {"model.collinear", CV_KEY_WORD, JOB(model.collinear), .def = "drop",
+     .words = collinear, WHEN("model.kind", regressions),
+     .meaning = "what to do with columns that follow from others"},
+    {"model.features", CV_KEY_INT, JOB(model.features), .def = "1000",
+     WITHIN(1, 65536), WHEN("model.kind", only_kernel_ridge),
+     .meaning = "random Fourier features"},
+    {"model.gamma", CV_KEY_NUMBER, JOB(model.gamma), .def = "0", FROM(0),
+     WHEN("model.kind", only_kernel_ridge),
+     .meaning = "of the kernel exp(-gamma d^2); 0: 1 / columns"},
+    {"model.components", CV_KEY_INT, JOB(model.components), .def = "2",
+     WITHIN(1, 65536), WHEN("model.kind", only_pca),
+     .meaning = "principal components that are kept"},
+    {"model.scale", CV_KEY_BOOL, JOB(model.scale), .def = "false",
+     WHEN("model.kind", only_pca),
+     .meaning = "bring columns to unit variance first"},
+
     {"training.strategy", CV_KEY_NAME, JOB(training.strategy), .def = "fedavg",
-     .words = strategies, .meaning = "how updates are combined"},
+     .words = strategies, WHEN("model.kind", trained_kinds),
+     .meaning = "how updates are combined"},
+    {"training.strategy", CV_KEY_NAME, JOB(training.strategy), .def = "newton",
+     .words = strategies, WHEN("model.kind", fits),
+     .meaning = "how updates are combined"},
     {"training.rounds", CV_KEY_INT, JOB(training.rounds),
      CV_KEY_REQUIRED | CV_KEY_NO_DIGEST, WITHIN(1, MAX_INT),
      .meaning = "number of rounds"},
@@ -263,7 +336,19 @@ static const cv_key rows[] = {
      .meaning = "older checkpoints kept beside the newest"},
 
     {"disclosure.min_rows", CV_KEY_INT, JOB(disclosure.min_rows), .def = "1",
-     WITHIN(1, MAX_INT), .meaning = "a silo with fewer training rows sits out"},
+     WITHIN(1, MAX_INT), WHEN("model.kind", trained_kinds),
+     .meaning = "a silo with fewer training rows sits out"},
+    {"disclosure.min_rows", CV_KEY_INT, JOB(disclosure.min_rows), .def = "10",
+     WITHIN(1, MAX_INT), WHEN("model.kind", fits),
+     .meaning = "a silo with fewer rows refuses"},
+    {"disclosure.min_cell", CV_KEY_INT, JOB(disclosure.min_cell), .def = "3",
+     WITHIN(1, MAX_INT), WHEN("model.kind", fits),
+     .meaning = "fewest rows of a level, outcome or time bin in a silo that "
+                "has any"},
+    {"disclosure.rows_per_parameter", CV_KEY_NUMBER,
+     JOB(disclosure.rows_per_parameter), .def = "3", FROM(0),
+     WHEN("model.kind", fits),
+     .meaning = "fewest rows of a silo for each coefficient"},
 
     {"secure_aggregation", CV_KEY_SECTION,
      .flag = offsetof(cv_job, secure_aggregation.given),
