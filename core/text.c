@@ -115,3 +115,19 @@ void cv_format_bytes(char *out, int size, double bytes)
     }
     snprintf(out, (size_t)size, u ? "%.1f %s" : "%.0f %s", bytes, unit[u]);
 }
+
+void cv_format_f64(char out[CV_F64_TEXT], double v)
+{
+    if (!isfinite(v)) {
+        snprintf(out, CV_F64_TEXT, "%s",
+                 isnan(v) ? "NaN"
+                 : v < 0  ? "-Inf"
+                          : "Inf");
+        return;
+    }
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, CV_F64_TEXT, "%.*g", digits, v);
+        if (strtod(out, NULL) == v)
+            break;
+    }
+}

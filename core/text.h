@@ -22,4 +22,9 @@ int cv_word_index(const char *s, const char *const *words, size_t n);
 void cv_format_count(char *out, int size, int64_t n);
 void cv_format_bytes(char *out, int size, double bytes);
 
+/** The shortest text of 6 to 17 digits that reads back as the same number; "NaN",
+ *  "Inf", "-Inf". */
+enum { CV_F64_TEXT = 32 };
+void cv_format_f64(char out[CV_F64_TEXT], double v);
+
 #endif

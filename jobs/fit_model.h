@@ -18,11 +18,20 @@
 #include "io/checkpoint.h"
 #include "io/frame.h"
 #include "io/job.h"
+#include "solver/family.h"
 #include "solver/params.h"
 
 /** Largest p for which the covariance matrix is kept; above, standard errors
  *  alone. */
 enum { CV_FIT_COVARIANCE_MAX = 2000 };
+
+typedef enum {
+    CV_FIT_GLM,
+    CV_FIT_COX,
+    CV_FIT_RIDGE,
+    CV_FIT_KERNEL_RIDGE,
+    CV_FIT_PCA
+} cv_fit_kind;
 
 /** Numbers of the view "scalars". */
 enum {
@@ -59,18 +68,22 @@ enum {
 };
 
 typedef struct {
+    cv_fit_kind kind;
+    cv_family family;    /* glm; all others gaussian with identity */
     cv_formula *formula; /* `.` replaced */
-    cv_frame_plan *plan;
-    int p;          /* columns of the matrix (kernel_ridge: of the features
-                      * before the map) */
-    int q;          /* coefficients: p, or of kernel_ridge model.features */
-    int components; /* of pca */
+    cv_frame_plan *plan; /* without an intercept's column for cox, pca,
+                          * kernel_ridge, and glm with strata: silo */
+    int p;               /* columns of the matrix, at least 1 */
+    int q;               /* coefficients: p; of kernel_ridge the intercept and
+                          * model.features, in columns made from the p */
+    char **name;         /* (q) of the coefficients; of pca of the columns */
+    int components;      /* of pca */
     int has_covariance;
     cv_params params; /* views over v:
                        *   scalars (CV_FIT_SCALARS)
                        *   coefficients (q)  on the data's scale; NaN: left out
-                       *                     (collinear). pca: 0 of these
-                       *   standard_errors (q)
+                       *                     (collinear). not of pca
+                       *   standard_errors (q)  glm, cox
                        *   covariance (q, q)  if has_covariance
                        *   working (q), previous (q), step (q)  in working units
                        *   centre (p), unit (p)
@@ -82,7 +95,12 @@ typedef struct {
 /** Is this a job whose model is fitted, not trained? */
 int cv_job_is_fit(const cv_job *job);
 
-/** From job and agreed schema. Free with cv_fit_model_destroy. */
+/** From job and agreed schema. Free with cv_fit_model_destroy.
+ *
+ *  `.` stands for the schema's features but for response, event, offsets and the
+ *  column of prior weights.
+ *  Errors: CV_ERR_INPUT: a formula that does not read, does not fit the kind or
+ *  the schema, or leaves no column; an unknown family or link. */
 int cv_fit_model_make(const cv_job *job, const cv_schema *schema,
                       cv_fit_model **out, cv_err *err);
 void cv_fit_model_destroy(cv_fit_model **m);
@@ -91,6 +109,9 @@ void cv_fit_model_destroy(cv_fit_model **m);
 double *cv_fit_view(const cv_fit_model *m, double *v, const char *name);
 const double *cv_fit_const(const cv_fit_model *m, const double *v,
                            const char *name);
+
+/** The vector before round 1: all zero, which is stage 0. */
+void cv_fit_start(const cv_fit_model *m, double *v);
 
 /** One line of the table of coefficients. */
 typedef struct {
@@ -104,10 +125,12 @@ typedef struct {
 typedef struct {
     int n;                  /* lines; 0 for pca */
     cv_fit_line *line;      /* (n) */
-    int by_t;               /* statistic is t with df_residual, not z */
-    const char *ratio_name; /* "odds ratio", "hazard ratio", "rate ratio",
-                             * "mean ratio", or NULL */
-    double level;           /* of the intervals, 0.95 */
+    int by_t;               /* statistic is t with df_residual, not z; and so
+                             * are the intervals, as lm's are */
+    const char *ratio_name; /* "odds ratio" (logit), "hazard ratio" (cox); with
+                             * a log link "rate ratio" (poisson), "risk ratio"
+                             * (binomial), "mean ratio"; or NULL */
+    double level;           /* of the intervals (Wald's), 0.95 */
     double aic, loglik, deviance, null_deviance, dispersion, df_residual,
         df_null;
     double lr, lr_df, lr_p; /* cox: likelihood ratio test against 0 */
@@ -115,22 +138,31 @@ typedef struct {
     double r_squared;       /* ridge, kernel_ridge; glm gaussian identity */
 } cv_fit_summary;
 
-/** From the vector alone. Free with cv_fit_summary_free. */
+/** From the vector alone, as R's summary.glm and summary.coxph.  With a penalty
+ *  there is no test, interval or AIC (NaN): their distributions are of
+ *  coefficients that nothing shrinks.  NaN stands for all that a kind or a
+ *  stage does not have.  Free with cv_fit_summary_free; names are m's. */
 void cv_fit_summary_make(const cv_fit_model *m, const cv_job *job,
                          const double *v, cv_fit_summary *out);
 void cv_fit_summary_free(cv_fit_summary *s);
 
-/** /model/params and /result of a checkpoint. */
+/** /model/params and, of a fit that is done, /result (jobs/fit_result.h) of a
+ *  checkpoint. */
 int cv_fit_save(cv_h5_writer *w, const cv_fit_model *m, const cv_job *job,
                 const double *v, cv_err *err);
-/** v (params.n) from /model/params; CV_ERR_VERIFY if it is no such vector. */
+/** v (params.n) from /model/params; CV_ERR_VERIFY if it is no such vector: other
+ *  shapes, NaN or infinity where a fit leaves none, a stage or flag that is
+ *  none. Before v is allocated by what a job claims, cv_check_params
+ *  (jobs/saved.h) says whether the file holds as much. */
 int cv_fit_load(cv_h5_reader *r, const cv_fit_model *m, double *v, cv_err *err);
 
 /** Linear predictor without offset of n rows x (n, p) as they are in a frame
- *  (not centred); kernel_ridge: the fitted value. Dropped columns count 0. */
+ *  (not centred); kernel_ridge: the fitted value. Dropped columns count 0.
+ *  Not for pca. */
 void cv_fit_predict(const cv_fit_model *m, const cv_job *job, const double *v,
                     const double *x, int64_t n, double *eta);
-/** Scores of pca: out (n, components). */
+/** Scores of pca, of the centred columns, with model.scale in their units: out
+ *  (n, components). */
 void cv_fit_scores(const cv_fit_model *m, const cv_job *job, const double *v,
                    const double *x, int64_t n, double *out);
 

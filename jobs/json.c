@@ -1,8 +1,8 @@
 #include "jobs/json.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#include "core/text.h"
 
 static void quote(cv_buf *b, const char *s)
 {
@@ -62,11 +62,7 @@ void cv_json_f64(cv_buf *b, const char *key, double v)
         cv_buf_printf(b, "null");
         return;
     }
-    char text[40]; /* shortest that reads back as the same number */
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
+    char text[CV_F64_TEXT];
+    cv_format_f64(text, v);
     cv_buf_printf(b, "%s", text);
 }

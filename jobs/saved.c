@@ -121,17 +121,14 @@ int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,
     return 0;
 }
 
-/* Before memory is asked for: the job may claim a model of any size, the file
- * holds what it holds. */
-static int check_shapes(const cv_saved *s, cv_err *err)
+int cv_check_params(cv_h5_reader *r, const cv_params *p, cv_err *err)
 {
-    const cv_params *p = cv_model_params(s->model);
     for (int i = 0; i < p->n_views; i++) {
         const cv_view *v = &p->views[i];
         int rank = 0;
         int64_t dims[4] = {0};
         char *name = cv_asprintf("/model/params/%s", v->name);
-        int rc = cv_h5_shape(s->file, name, &rank, dims, err);
+        int rc = cv_h5_shape(r, name, &rank, dims, err);
         free(name);
         if (rc)
             return rc;
@@ -145,6 +142,29 @@ static int check_shapes(const cv_saved *s, cv_err *err)
                               v->name);
     }
     return 0;
+}
+
+const cv_params *cv_saved_params(const cv_saved *s)
+{
+    return s->fit ? &s->fit->params : cv_model_params(s->model);
+}
+
+void cv_saved_root(const cv_saved *s, uint8_t root[32])
+{
+    size_t n = cv_saved_params(s)->n;
+    if (s->fit)
+        cv_params_root_f64(root, s->v, n);
+    else
+        cv_params_root(root, s->w, n);
+}
+
+void cv_saved_digest(const cv_saved *s, uint8_t digest[32])
+{
+    size_t n = cv_saved_params(s)->n;
+    if (s->fit)
+        cv_params_digest_f64(digest, s->v, n);
+    else
+        cv_params_digest(digest, s->w, n);
 }
 
 /* Texts that are printed: a file from anybody must not move the cursor of whoever
@@ -169,7 +189,7 @@ static int check_digest(const cv_saved *s, const char *path, cv_err *err)
     int rc = cv_h5_get_attr_string(s->file, "/model", "digest", &stated, err);
     if (rc)
         return rc;
-    cv_params_digest(digest, s->w, cv_model_params(s->model)->n);
+    cv_saved_digest(s, digest);
     cv_hex(hex, digest, 32);
     if (strcmp(hex, stated))
         rc = cv_err_set(err, CV_ERR_VERIFY, path, 0,
@@ -178,6 +198,30 @@ static int check_digest(const cv_saved *s, const char *path, cv_err *err)
                         hex);
     free(stated);
     return rc;
+}
+
+static int load_trained(cv_saved *s, cv_err *err)
+{
+    int rc = cv_transform_for_job(s->job, s->schema, &s->transform, err);
+    if (!rc)
+        rc = cv_model_for_job(s->job, s->schema, &s->model, err);
+    if (!rc)
+        rc = cv_check_params(s->file, cv_model_params(s->model), err);
+    if (rc)
+        return rc;
+    s->w = CV_NEW(cv_model_params(s->model)->n, float);
+    return cv_load_params(s->file, cv_model_params(s->model), s->w, err);
+}
+
+static int load_fit(cv_saved *s, cv_err *err)
+{
+    int rc = cv_fit_model_make(s->job, s->schema, &s->fit, err);
+    if (!rc)
+        rc = cv_check_params(s->file, &s->fit->params, err);
+    if (rc)
+        return rc;
+    s->v = CV_NEW(s->fit->params.n, double);
+    return cv_fit_load(s->file, s->fit, s->v, err);
 }
 
 static int load(cv_saved *s, const char *path, cv_err *err)
@@ -206,15 +250,7 @@ static int load(cv_saved *s, const char *path, cv_err *err)
         rc = cv_schema_from_text(text, &s->schema, err);
     free(text);
     if (!rc)
-        rc = cv_transform_for_job(s->job, s->schema, &s->transform, err);
-    if (!rc)
-        rc = cv_model_for_job(s->job, s->schema, &s->model, err);
-    if (!rc)
-        rc = check_shapes(s, err);
-    if (rc)
-        return rc;
-    s->w = CV_NEW(cv_model_params(s->model)->n, float);
-    rc = cv_load_params(s->file, cv_model_params(s->model), s->w, err);
+        rc = cv_job_is_fit(s->job) ? load_fit(s, err) : load_trained(s, err);
     return rc ? rc : check_digest(s, path, err);
 }
 
@@ -285,6 +321,8 @@ void cv_saved_close(cv_saved *saved)
     cv_transform_destroy(&saved->transform);
     cv_model_destroy(&saved->model);
     free(saved->w);
+    cv_fit_model_destroy(&saved->fit);
+    free(saved->v);
     free(saved->run_id);
     free(saved->job_digest);
     free(saved->created);

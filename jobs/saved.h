@@ -6,6 +6,7 @@
 #include "io/checkpoint.h"
 #include "io/design.h"
 #include "io/job.h"
+#include "jobs/fit_model.h"
 #include "solver/model.h"
 #include "solver/transform.h"
 
@@ -16,9 +17,13 @@ typedef struct {
     cv_h5_reader *file;
     cv_job *job;
     cv_schema *schema;
+    /* Of a trained model; NULL of a fit. */
     cv_transform *transform; /* between the rows and the model, or NULL */
     cv_model *model;
     float *w; /* (n) parameters */
+    /* Of a fitted one; else NULL. */
+    cv_fit_model *fit;
+    double *v; /* (n) its vector */
     int64_t round;
     char *run_id, *job_digest, *created, *program;
 } cv_saved;
@@ -29,6 +34,13 @@ typedef struct {
  *  its bytes do not fit its own digest. Free with cv_saved_close. */
 int cv_saved_open(const char *path, cv_saved *saved, cv_err *err);
 void cv_saved_close(cv_saved *saved);
+
+/** Views and length of the vector, of either. */
+const cv_params *cv_saved_params(const cv_saved *saved);
+/** What silos sign of the model. */
+void cv_saved_root(const cv_saved *saved, uint8_t root[32]);
+/** What /model says of it. */
+void cv_saved_digest(const cv_saved *saved, uint8_t digest[32]);
 
 /** What cv_schema_of_table should make of the target: 0 a number, 1 classes,
  *  2 what the data say. */
@@ -43,6 +55,10 @@ int cv_transform_for_job(const cv_job *job, const cv_schema *schema,
  *  transform gives. */
 int cv_model_for_job(const cv_job *job, const cv_schema *schema,
                      cv_model **model, cv_err *err);
+
+/** Has /model/params these views, in these shapes? To be asked before memory is
+ *  allocated: a job may claim a model of any size, a file holds what it holds. */
+int cv_check_params(cv_h5_reader *r, const cv_params *params, cv_err *err);
 
 /** /model/params by the model's table of views. */
 int cv_load_params(cv_h5_reader *r, const cv_params *params, float *w,

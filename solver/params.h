@@ -1,7 +1,8 @@
-/** A model's parameters: one flat float32 vector and a table of named views.
+/** A model's parameters: one flat vector and a table of named views.
  *
  *  Clip, quantise, mask, reduce, save and hash are single loops over the
- *  vector; names and shapes are for people and files.
+ *  vector; names and shapes are for people and files.  Trained models have
+ *  float32, fitted ones (jobs/fit_model.h) float64.
  */
 #ifndef COVEY_SOLVER_PARAMS_H
 #define COVEY_SOLVER_PARAMS_H
@@ -34,5 +35,10 @@ void cv_params_digest(uint8_t out[32], const float *w, size_t n);
 /** Root of a SHA-256 tree over the same bytes (privacy/commit.h): what silos sign
  *  of a model.  Side by side leaves are hashed twice as fast as one stream. */
 void cv_params_root(uint8_t out[32], const float *w, size_t n);
+
+/** The same two of a vector of float64. NaNs count by their bits: whoever fills
+ *  the vector uses one NaN. */
+void cv_params_digest_f64(uint8_t out[32], const double *v, size_t n);
+void cv_params_root_f64(uint8_t out[32], const double *v, size_t n);
 
 #endif

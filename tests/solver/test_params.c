@@ -65,12 +65,32 @@ static void test_root(void **state)
     assert_memory_not_equal(other, root, 32);
 }
 
+/* The same of "<3d". */
+static void test_f64(void **state)
+{
+    (void)state;
+    static const double v[] = {1.0, -2.5, 0.1};
+    uint8_t digest[32];
+    char hex[65];
+    cv_params_digest_f64(digest, v, 3);
+    cv_hex(hex, digest, 32);
+    assert_string_equal(
+        hex,
+        "71da1541228ec3b80f80a42910c0512bc24ce229e09875fa2684836df5f229ee");
+    cv_params_root_f64(digest, v, 3);
+    cv_hex(hex, digest, 32);
+    assert_string_equal(
+        hex,
+        "2a8096ee2731c0f42abf77313586bf0e7148a6397d22c6edd7bb90987ba6bc9e");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_views),
         cmocka_unit_test(test_digest),
         cmocka_unit_test(test_root),
+        cmocka_unit_test(test_f64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
