@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "jobs/commands.h"
+#include "jobs/inspect_fit.h"
 #include "jobs/inspect_privacy.h"
 #include "jobs/json.h"
 #include "jobs/saved.h"
@@ -173,12 +174,16 @@ static void print_json(const cv_saved *s, const report *r,
     cv_json_string(&b, "program", s->program);
     cv_json_open(&b, "model", '{');
     cv_json_string(&b, "kind", s->job->model.kind);
-    cv_json_i64(&b, "parameters", (int64_t)cv_model_params(s->model)->n);
+    cv_json_i64(&b, "parameters", (int64_t)cv_saved_params(s)->n);
     cv_json_string(&b, "digest", r->digest);
-    cv_json_i64(&b, "inputs", s->schema->n_cols);
-    cv_json_string(&b, "transform", s->job->model.transform);
-    cv_json_i64(&b, "outputs", cv_model_n_out(s->model));
+    cv_json_i64(&b, "inputs", s->fit ? s->fit->p : s->schema->n_cols);
+    if (s->model) {
+        cv_json_string(&b, "transform", s->job->model.transform);
+        cv_json_i64(&b, "outputs", cv_model_n_out(s->model));
+    }
     cv_json_close(&b, '}');
+    if (s->fit)
+        cv_inspect_fit_json(&b, s);
     json_totals(&b, r);
     cv_json_open(&b, "silos", '[');
     for (int64_t i = 0; i < r->n_silos; i++) {
@@ -200,29 +205,46 @@ static void print_json(const cv_saved *s, const report *r,
 /* ---- for people
  * -------------------------------------------------------------- */
 
-static void print_head(const cv_saved *s, const report *r)
+/* Of a trained model; a fit has lines of its own. */
+static void print_model(const cv_saved *s)
 {
     char count[32];
-    const cv_params *p = cv_model_params(s->model);
-    cv_format_count(count, sizeof count, (int64_t)p->n);
-    printf("run        %s, round %lld of %d (%s)\n", s->job->name,
-           (long long)s->round, s->job->training.rounds, s->created);
+    cv_format_count(count, sizeof count, (int64_t)cv_model_params(s->model)->n);
     printf("model      %s, %d inputs, ", s->job->model.kind, s->schema->n_cols);
     if (s->transform)
         printf("%s to %d features, ", s->job->model.transform,
                cv_transform_n_out(s->transform));
     printf("%s parameters\n", count);
-    printf("digest     %s\n", r->digest);
+}
+
+static void print_target(const cv_saved *s)
+{
     printf("target     %s", s->schema->target.name);
     if (s->schema->target.n_levels)
         printf(" (%d classes)", s->schema->target.n_levels);
-    printf(
-        "\ntraining   %s, %s weights, seed %llu%s\n", s->job->training.strategy,
-        s->job->training.weights == CV_WEIGHTS_ROWS    ? "row"
-        : s->job->training.weights == CV_WEIGHTS_EQUAL ? "equal"
-                                                       : "declared",
-        (unsigned long long)s->job->training.seed,
-        s->job->simulate.enabled ? ", silos SIMULATED from one data set" : "");
+    printf("\n");
+}
+
+static void print_head(const cv_saved *s, const report *r)
+{
+    static const char *const weights[] = {
+        [CV_WEIGHTS_ROWS] = ", row weights",
+        [CV_WEIGHTS_EQUAL] = ", equal weights",
+        [CV_WEIGHTS_DECLARED] = ", declared weights"};
+    printf("run        %s, round %lld of %d (%s)\n", s->job->name,
+           (long long)s->round, s->job->training.rounds, s->created);
+    if (s->fit)
+        cv_inspect_fit_head(s);
+    else
+        print_model(s);
+    printf("digest     %s\n", r->digest);
+    if (!s->fit)
+        print_target(s);
+    printf("training   %s%s, seed %llu%s\n", s->job->training.strategy,
+           s->fit ? "" : weights[s->job->training.weights],
+           (unsigned long long)s->job->training.seed,
+           s->job->simulate.enabled ? ", silos SIMULATED from one data set"
+                                    : "");
     printf("run id     %s\n", s->run_id);
 }
 
@@ -234,11 +256,21 @@ static int shown(int64_t i, int64_t n)
     return i * 19 / (n - 1) != (i - 1) * 19 / (n - 1) || i == 0;
 }
 
-static void print_history(const report *r)
+/* A fit does without most metrics; a trained model that does not tell one says so
+ * with a column of -. */
+static int is_shown(const report *r, size_t c, int is_fit)
+{
+    int any = !is_fit;
+    for (int64_t i = 0; i < r->n_rounds && !any; i++)
+        any = !isnan(value_of(r, c, i));
+    return any && is_metric(r->col[c]);
+}
+
+static void print_history(const report *r, int is_fit)
 {
     printf("\n%7s %6s", "round", "silos");
     for (size_t c = 0; c < r->n_cols; c++)
-        if (is_metric(r->col[c]))
+        if (is_shown(r, c, is_fit))
             printf(" %14s", r->col[c]);
     printf(" %9s\n", "seconds");
     for (int64_t i = 0; i < r->n_rounds; i++) {
@@ -249,9 +281,9 @@ static void print_history(const report *r)
                value_of(r, r->silos, i));
         for (size_t c = 0; c < r->n_cols; c++) {
             double v = value_of(r, c, i);
-            if (is_metric(r->col[c]) && isnan(v))
+            if (is_shown(r, c, is_fit) && isnan(v))
                 printf(" %14s", "-");
-            else if (is_metric(r->col[c]))
+            else if (is_shown(r, c, is_fit))
                 printf(" %14.6g", v);
             else if (strncmp(r->col[c], "seconds_", 8) == 0)
                 seconds += v;
@@ -317,7 +349,9 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
         print_json(&s, &r, &privacy);
     } else if (!rc) {
         print_head(&s, &r);
-        print_history(&r);
+        if (s.fit)
+            cv_inspect_fit_print(&s);
+        print_history(&r, s.fit != NULL);
         print_omitted(&r);
         print_silos(&r);
         cv_privacy_report_print(&s, &privacy);
