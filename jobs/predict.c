@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/fs.h"
 #include "core/mem.h"
 #include "io/table.h"
 #include "jobs/commands.h"
+#include "jobs/output.h"
+#include "jobs/predict_fit.h"
 #include "jobs/saved.h"
 #include "jobs/scale.h"
 #include "solver/blas.h"
@@ -51,31 +51,15 @@ static int read_rows(const cv_saved *s, const char *path, int with_target,
     return rc;
 }
 
-/* A field of a CSV file, quoted where it must be. */
-static void print_field(FILE *out, const char *s)
-{
-    if (!strpbrk(s, ",\"\r\n")) {
-        fputs(s, out);
-        return;
-    }
-    fputc('"', out);
-    for (; *s; s++) {
-        if (*s == '"')
-            fputc('"', out);
-        fputc(*s, out);
-    }
-    fputc('"', out);
-}
-
 static void print_header(FILE *out, const cv_saved *s)
 {
     const cv_feature *t = &s->schema->target;
     fputs("row,", out);
-    print_field(out, t->name);
+    cv_csv_field(out, t->name);
     for (int k = 0; k < t->n_levels; k++) {
         char *name = cv_asprintf("p_%s", t->levels[k]);
         fputc(',', out);
-        print_field(out, name);
+        cv_csv_field(out, name);
         free(name);
     }
     fputc('\n', out);
@@ -96,7 +80,7 @@ static void print_row(FILE *out, const cv_saved *s, int64_t row, const float *p)
     for (int k = 1; k < t->n_levels; k++)
         if (p[k] > p[best])
             best = k;
-    print_field(out, t->levels[best]);
+    cv_csv_field(out, t->levels[best]);
     for (int k = 0; k < t->n_levels; k++)
         fprintf(out, ",%.9g", (double)p[k]);
     fputc('\n', out);
@@ -158,38 +142,11 @@ static void scaled_close(scaled *x)
     free(x->add);
 }
 
-/* What goes to a file is prepared beside it, so that its name holds the old
- * content or the whole new one; *tmp stays NULL for a pipe or a device. */
-static FILE *open_output(const char *path, char **tmp)
-{
-    struct stat st;
-    if (!path)
-        return stdout;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return fopen(path, "w");
-    *tmp = cv_asprintf("%s.tmp.%d", path, (int)getpid());
-    return fopen(*tmp, "w");
-}
-
-static int close_output(FILE *out, const char *path, const char *tmp,
-                        cv_err *err)
-{
-    int bad = fflush(out) != 0 || ferror(out), e = errno;
-    if (path && fclose(out) != 0 && !bad) {
-        bad = 1;
-        e = errno;
-    }
-    if (bad)
-        return cv_err_set(err, CV_ERR_ENV, path ? path : "standard output", 0,
-                          "cannot write: %s", strerror(e));
-    return tmp ? cv_fs_rename(tmp, path, err) : 0;
-}
-
 static int write_predictions(const cv_saved *s, const cv_design *d,
                              const char *path, cv_err *err)
 {
     char *tmp = NULL;
-    FILE *out = open_output(path, &tmp);
+    FILE *out = cv_output_open(path, &tmp);
     int rc = 0;
     if (!out) {
         rc = cv_err_set(err, CV_ERR_ENV, path, 0, "cannot write: %s",
@@ -201,7 +158,7 @@ static int write_predictions(const cv_saved *s, const cv_design *d,
     print_header(out, s);
     predict_rows(out, s, d, &x.rows, x.work);
     scaled_close(&x);
-    rc = close_output(out, path, tmp, err);
+    rc = cv_output_close(out, path, tmp, err);
     if (rc && tmp)
         unlink(tmp);
 out:
@@ -259,6 +216,11 @@ int cv_cmd_predict(int argc, char **argv, cv_err *err)
     int rc = cv_saved_open(argv[optind], &s, err);
     if (rc)
         return rc;
+    if (s.fit) {
+        rc = cv_predict_fit(&s, argv[optind + 1], path, err);
+        cv_saved_close(&s);
+        return rc;
+    }
     rc = read_rows(&s, argv[optind + 1], 0, &d, err);
     if (!rc && d->n_dropped)
         fprintf(stderr, "covey: %lld rows left out: a value is missing\n",

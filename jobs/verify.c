@@ -238,6 +238,7 @@ static void check_all(cv_verify *v, cv_rpc *rpc)
     cv_verify_records(v);
     cv_verify_signatures(v);
     cv_verify_model(v);
+    cv_verify_result(v);
     cv_verify_data(v);
     cv_verify_server(v);
     cv_verify_ledger(v);

@@ -4,6 +4,7 @@
  *  verify.c          the command, its lines
  *  verify_records.c  records, rosters, sums, signatures
  *  verify_state.c    model, data, server state, ledger
+ *  verify_fit.c      what a fit's parameters come to
  *  verify_file.c     labels, history, silos; what no run writes
  *  verify_chain.c    attestations, rewards
  *  verify_node.c     what the contracts say
@@ -79,6 +80,13 @@ void cv_verify_model(cv_verify *v);
 void cv_verify_data(cv_verify *v);
 void cv_verify_server(cv_verify *v);
 void cv_verify_ledger(cv_verify *v);
+
+/** Of a fit that is done; else no line. */
+void cv_verify_result(cv_verify *v);
+/** What it writes: paths of arrays, and of attributes the object's path, a tab
+ *  (which no name has) and their name. malloc'd; NULL, 0 if nothing. */
+#define CV_VERIFY_ATTRIBUTE "\t"
+char **cv_verify_result_names(const cv_verify *v, size_t *n);
 
 void cv_verify_labels(cv_verify *v);
 void cv_verify_history(cv_verify *v);

@@ -82,7 +82,7 @@ void cv_verify_labels(cv_verify *v)
 {
     const cv_job *job = v->saved.job;
     const cv_proof *last = &v->proofs.proof[v->proofs.n - 1];
-    int64_t n = (int64_t)cv_model_params(v->saved.model)->n;
+    int64_t n = (int64_t)cv_saved_params(&v->saved)->n;
     if (attr_is(v, "/model", "kind", job->model.kind) &&
         (!job->model.n_hidden ||
          attr_is(v, "/model", "activation", job->model.activation)) &&
@@ -107,7 +107,8 @@ static int columns_hold(const cv_verify *v)
     enum { FIXED = sizeof fixed / sizeof *fixed };
     const char *metric[CV_MAX_METRICS];
     double sums[CV_MAX_METRICS] = {0}, none[CV_MAX_METRICS];
-    int n_metrics = cv_model_metrics(v->saved.model, sums, none, metric);
+    int n_metrics =
+        v->saved.fit ? 0 : cv_model_metrics(v->saved.model, sums, none, metric);
     int is_private = v->saved.job->privacy.enabled, at = 0;
     char **name = NULL;
     size_t n = 0;
@@ -336,8 +337,10 @@ static void know_all(known *k, const cv_verify *v)
     static const char *const rewards[] = {
         "/rewards/silos", "/rewards/count_signatures", "/rewards/signatures"};
     const cv_job *job = v->saved.job;
-    const cv_params *p = cv_model_params(v->saved.model);
+    const cv_params *p = cv_saved_params(&v->saved);
     const cv_strategy *st = cv_strategy_find(job->training.strategy);
+    size_t n_result = 0;
+    char **result = cv_verify_result_names(v, &n_result);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         know(k, always[i]);
     for (size_t i = 0; i < 3 && v->on_chain; i++)
@@ -355,11 +358,15 @@ static void know_all(known *k, const cv_verify *v)
         know(k, "/data/classes");
     for (int i = 0; i < p->n_views; i++)
         know_below(k, "/model/params", p->views[i].name);
-    for (int i = 0; i < st->n_server; i++)
+    for (int i = 0; st && i < st->n_server; i++)
         know_below(k, "/optimizer", st->server_names[i]);
+    for (size_t i = 0; i < n_result; i++)
+        know(k, result[i]);
+    cv_strings_free(&result, n_result);
 }
 
-/* Is path one of them, or a group above one? */
+/* Is path one of them, or a group above one? Attributes are found with a tab in
+ * them, which no path has. */
 static int is_known(const known *k, const char *path)
 {
     size_t n = strlen(path);
@@ -371,7 +378,7 @@ static int is_known(const known *k, const char *path)
 }
 
 /* Notes and units stand anywhere; what else an object may be called. */
-static int is_known_attr(const char *path, const char *name)
+static int is_known_attr(const known *k, const char *path, const char *name)
 {
     static const char *const allowed[][2] = {
         {"/", " format_version program run_id round job_digest created "},
@@ -402,7 +409,7 @@ static char *find_unknown(cv_h5_reader *r, const known *k, const char *path)
     if (cv_h5_attributes(r, path, &name, &n, &ignored))
         return cv_strdup(path);
     for (size_t i = 0; i < n && !bad; i++)
-        if (!is_known_attr(path, name[i]))
+        if (!is_known_attr(k, path, name[i]))
             bad = cv_asprintf("attribute '%.100s' of %.200s", name[i], path);
     cv_strings_free(&name, n);
     if (bad || cv_h5_members(r, path, &name, &n, &ignored))

@@ -26,15 +26,27 @@ static const char *wrong_part(const cv_verify *v, const cv_proof *p)
     return memcmp(root, p->record, 32) ? "record" : NULL;
 }
 
+static void root_of_start(const cv_saved *s, uint8_t root[32])
+{
+    size_t n = cv_saved_params(s)->n;
+    if (s->fit) {
+        double *v = CV_NEW(n, double);
+        cv_fit_start(s->fit, v);
+        cv_params_root_f64(root, v, n);
+        free(v);
+        return;
+    }
+    float *w = CV_NEW(n, float);
+    cv_model_init(s->model, w, s->job->training.seed);
+    cv_params_root(root, w, n);
+    free(w);
+}
+
 /* The run's first model follows from the job's seed. */
 static int begins_at_seed(cv_verify *v, const cv_proof *p)
 {
-    size_t n = cv_model_params(v->saved.model)->n;
-    float *w = CV_NEW(n, float);
     uint8_t root[32];
-    cv_model_init(v->saved.model, w, v->saved.job->training.seed);
-    cv_params_root(root, w, n);
-    free(w);
+    root_of_start(&v->saved, root);
     return memcmp(root, p->start_model, 32) == 0;
 }
 
