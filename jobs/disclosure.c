@@ -6,25 +6,23 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "jobs/fit.h"
 
-cv_disclosure cv_disclosure_of(const cv_run *run, const cv_hosted *h)
+cv_disclosure cv_disclosure_of(const cv_job *job, const cv_silo *site)
 {
-    const cv_job *job = run->job;
     cv_disclosure d = {job->disclosure.min_rows, job->disclosure.min_cell,
                        job->disclosure.rows_per_parameter};
-    if (!h->site)
+    if (!site)
         return d;
-    if (h->site->disclosure.min_rows > 0)
-        d.min_rows = h->site->disclosure.min_rows;
-    if (h->site->disclosure.min_cell > 0)
-        d.min_cell = h->site->disclosure.min_cell;
-    if (h->site->disclosure.rows_per_parameter >= 0)
-        d.rows_per_parameter = h->site->disclosure.rows_per_parameter;
+    if (site->disclosure.min_rows > 0)
+        d.min_rows = site->disclosure.min_rows;
+    if (site->disclosure.min_cell > 0)
+        d.min_cell = site->disclosure.min_cell;
+    if (site->disclosure.given && site->disclosure.rows_per_parameter >= 0)
+        d.rows_per_parameter = site->disclosure.rows_per_parameter;
     return d;
 }
 
-static int refuse(const cv_hosted *h, const char *what, cv_err *err)
+static int refuse(const cv_disclosure_view *v, const char *what, cv_err *err)
 {
     return cv_err_set(
         err, CV_ERR_PRIVACY, NULL, 0,
@@ -32,17 +30,17 @@ static int refuse(const cv_hosted *h, const char *what, cv_err *err)
         "the "
         "model coarser, or have the site lower its limit (`disclosure` in its "
         "silo.yaml)",
-        h->name, what);
+        v->silo, what);
 }
 
-static int refuse_cell(const cv_hosted *h, const char *column, int min_cell,
+static int refuse_cell(const cv_disclosure_view *v, const char *column,
                        cv_err *err)
 {
     char what[300];
     snprintf(what, sizeof what,
              "%.200s: it has a group of fewer rows than disclosure.min_cell %d",
-             column, min_cell);
-    return refuse(h, what, err);
+             column, v->limits.min_cell);
+    return refuse(v, what, err);
 }
 
 /* A group that is there, but small. */
@@ -107,97 +105,99 @@ static int check_references(const cv_frame *f, const cv_frame_plan *plan,
     return -1;
 }
 
-static int check_outcomes(const cv_run *run, const cv_frame *f, int min_cell)
+static int check_outcomes(const cv_disclosure_view *v)
 {
+    const cv_frame *f = v->frame;
+    const char *family = v->job->model.family ? v->job->model.family : "";
+    int binomial = strcmp(family, "binomial") == 0, events = f->event != NULL;
     int64_t yes = 0, no = 0;
-    int events = f->event != NULL;
-    if (!events && run->fit->family.kind != CV_FAMILY_BINOMIAL &&
-        run->fit->family.kind != CV_FAMILY_POISSON)
+    if (!events && !binomial && strcmp(family, "poisson") != 0)
         return 0;
     for (int64_t i = 0; i < f->n; i++) {
         if (!counts(f, i))
             continue;
         int hit = events ? f->event[i] : f->y[i] > 0.0;
-        /* A proportion is several outcomes: both. */
         yes += hit;
-        no += events                                        ? !hit
-              : run->fit->family.kind == CV_FAMILY_BINOMIAL ? f->y[i] < 1.0
-                                                            : !hit;
+        /* A proportion is outcomes of both kinds. */
+        no += binomial ? f->y[i] < 1.0 : !hit;
     }
-    return is_small(yes, min_cell) || is_small(no, min_cell);
+    return is_small(yes, v->limits.min_cell) ||
+           is_small(no, v->limits.min_cell);
 }
 
-static int check_bins(const cv_run *run, const cv_frame *f, int min_cell)
+static int bin_of(const double *edge, int n_bins, double time)
 {
-    const double *edge = run->fit->edges;
-    int n = edge ? run->job->model.n_bins - 1 : 0, small = 0;
+    int lo = 0, hi = n_bins - 1;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (time <= edge[mid + 1])
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+static int check_bins(const cv_disclosure_view *v)
+{
+    const cv_frame *f = v->frame;
+    int n = v->edges ? v->job->model.n_bins - 1 : 0, small = 0;
     int64_t *events = CV_NEW(n, int64_t), *rows = CV_NEW(n, int64_t);
     for (int64_t i = 0; i < f->n && n; i++) {
-        int lo = 0, hi = n - 1;
-        while (lo < hi) {
-            int mid = (lo + hi) / 2;
-            if (f->time[i] <= edge[mid + 1])
-                hi = mid;
-            else
-                lo = mid + 1;
-        }
-        rows[lo] += counts(f, i);
-        events[lo] += counts(f, i) && f->event[i];
+        int k = bin_of(v->edges, n, f->time[i]);
+        rows[k] += counts(f, i);
+        events[k] += counts(f, i) && f->event[i];
     }
     for (int k = 0; k < n; k++)
-        small |= is_small(events[k], min_cell) || is_small(rows[k], min_cell);
+        small |= is_small(events[k], v->limits.min_cell) ||
+                 is_small(rows[k], v->limits.min_cell);
     free(events);
     free(rows);
     return small;
 }
 
-static int check_cells(const cv_run *run, int s, int min_cell, cv_err *err)
+static int check_cells(const cv_disclosure_view *v, cv_err *err)
 {
-    const cv_frame *f = run->fit->rows[s].frame;
-    const cv_frame_plan *plan = run->fit->model->plan;
-    const cv_hosted *h = &run->hosted[s];
+    const cv_frame *f = v->frame;
+    const cv_frame_plan *plan = v->plan;
+    char column[260];
     for (int j = 0; j < f->p; j++)
-        if (check_column(f, j, min_cell)) {
-            char column[220];
+        if (check_column(f, j, v->limits.min_cell)) {
             snprintf(column, sizeof column, "column %.200s", plan->name[j]);
-            return refuse_cell(h, column, min_cell, err);
+            return refuse_cell(v, column, err);
         }
-    int j = check_references(f, plan, min_cell);
+    int j = check_references(f, plan, v->limits.min_cell);
     if (j >= 0) {
-        char column[260];
         snprintf(column, sizeof column,
                  "the reference level beside column %.200s", plan->name[j]);
-        return refuse_cell(h, column, min_cell, err);
+        return refuse_cell(v, column, err);
     }
-    if (check_outcomes(run, f, min_cell))
-        return refuse_cell(h, f->event ? "events" : "outcome", min_cell, err);
-    if (check_bins(run, f, min_cell))
-        return refuse_cell(h, "model.bins", min_cell, err);
-    return 0;
+    if (check_outcomes(v))
+        return refuse_cell(v, f->event ? "events" : "the outcome", err);
+    return check_bins(v) ? refuse_cell(v, "model.bins", err) : 0;
 }
 
-int cv_disclosure_check(const cv_run *run, int hosted, cv_err *err)
+int cv_disclosure_check(const cv_disclosure_view *v, cv_err *err)
 {
-    const cv_hosted *h = &run->hosted[hosted];
-    const cv_frame *f = run->fit->rows[hosted].frame;
-    cv_disclosure d = cv_disclosure_of(run, h);
+    const cv_frame *f = v->frame;
+    const cv_disclosure *d = &v->limits;
     int64_t n = 0;
     char what[200];
-    if (run->job->privacy.enabled)
+    if (v->job->privacy.enabled)
         return 0;
     for (int64_t i = 0; i < f->n; i++)
         n += counts(f, i);
-    if (n < d.min_rows) {
+    if (n < d->min_rows) {
         snprintf(what, sizeof what,
-                 "it has fewer rows than disclosure.min_rows %d", d.min_rows);
-        return refuse(h, what, err);
+                 "it has fewer rows than disclosure.min_rows %d", d->min_rows);
+        return refuse(v, what, err);
     }
-    if ((double)n < d.rows_per_parameter * run->fit->q) {
+    if ((double)n < d->rows_per_parameter * v->q) {
         snprintf(what, sizeof what,
                  "it has fewer rows than disclosure.rows_per_parameter %g for "
                  "each of %d coefficients",
-                 d.rows_per_parameter, run->fit->q);
-        return refuse(h, what, err);
+                 d->rows_per_parameter, v->q);
+        return refuse(v, what, err);
     }
-    return check_cells(run, hosted, d.min_cell, err);
+    return check_cells(v, err);
 }

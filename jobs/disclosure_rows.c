@@ -17,6 +17,7 @@
 #include "core/secret.h"
 #include "io/siphash.h"
 #include "jobs/disclosure.h"
+#include "jobs/disclosure_rows.h"
 #include "jobs/fit.h"
 #include "jobs/site.h"
 
@@ -189,8 +190,9 @@ int cv_disclosure_note_rows(const cv_run *run, int hosted, cv_err *err)
         goto out;
     }
     mine = hash_rows(f, (const uint8_t *)data + 8);
-    rc = compare_sets(h, path, mine, f->n, data, len,
-                      cv_disclosure_of(run, h).min_rows, &known, err);
+    rc =
+        compare_sets(h, path, mine, f->n, data, len,
+                     cv_disclosure_of(run->job, h->site).min_rows, &known, err);
     if (rc == CV_ERR_VERIFY)
         cv_site_error(run, h, err);
     if (!rc && !known) {

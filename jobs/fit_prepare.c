@@ -163,8 +163,16 @@ static int check_rows(cv_run *run, cv_err *err)
         rc = check_response(run, s, err);
         if (!rc && run->fit->edges)
             rc = check_times(run, s, err);
+        cv_disclosure_view v = {
+            .job = run->job,
+            .silo = run->hosted[s].name,
+            .limits = cv_disclosure_of(run->job, run->hosted[s].site),
+            .frame = run->fit->rows[s].frame,
+            .plan = run->fit->model->plan,
+            .q = run->fit->q,
+            .edges = run->fit->edges};
         if (!rc)
-            rc = cv_disclosure_check(run, s, err);
+            rc = cv_disclosure_check(&v, err);
     }
     return rc;
 }

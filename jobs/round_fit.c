@@ -6,7 +6,7 @@
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/mem.h"
-#include "jobs/disclosure.h"
+#include "jobs/disclosure_rows.h"
 #include "jobs/fit.h"
 #include "jobs/masked.h"
 #include "jobs/round.h"
