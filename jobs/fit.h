@@ -31,8 +31,8 @@ typedef struct {
     cv_frame *frame;
     double *mapped;  /* kernel_ridge: (n, q) features; else NULL */
     cv_cox *cox;     /* cox alone */
-    double *centred; /* of silos with an intercept of their own, large fits:
-                      * columns less their weighted means */
+    double *mean;    /* (q) weighted means of the evaluation, of silos with an
+                      * intercept of their own, where panels are built */
     double *work, *resid; /* (n) of the evaluation, where panels are built */
     double *info;         /* (q, q) of the evaluation; NULL where panels are */
 } cv_fit_rows;

@@ -182,33 +182,18 @@ static double null_deviance(const cv_run *run, const cv_glm_rows *g)
     return d;
 }
 
-/* Where panels are built, the matrix of a silo with an own intercept is that of
- * columns less their weighted means. */
-static void centre_columns(const cv_run *run, cv_fit_rows *r,
-                           const cv_glm_rows *g)
+/* Diagonal of a matrix that is built in panels; of a silo with an intercept of
+ * its own about its weighted means. */
+static void panel_diagonal(cv_fit_rows *r, const cv_glm_rows *g, double *diag)
 {
-    size_t q = (size_t)run->fit->q;
-    double *mean = CV_NEW(q, double);
-    if (!g->own_intercept) {
-        free(mean);
-        return;
-    }
-    if (!r->centred)
-        r->centred = CV_NEW((size_t)g->n * q, double);
-    cv_glm_profile_means(g, r->work, mean);
-    for (int64_t i = 0; i < g->n; i++)
-        for (size_t j = 0; j < q; j++)
-            r->centred[(size_t)i * q + j] = g->x[(size_t)i * q + j] - mean[j];
-    free(mean);
-}
-
-static void panel_diagonal(const cv_fit_rows *r, const cv_glm_rows *g,
-                           double *diag)
-{
-    const double *x = r->centred ? r->centred : g->x;
+    if (g->own_intercept && !r->mean)
+        r->mean = CV_NEW(g->p, double);
+    if (g->own_intercept)
+        cv_glm_profile_means(g->x, g->n, g->p, r->work, r->mean);
     for (int64_t i = 0; i < g->n; i++)
         for (int j = 0; j < g->p; j++) {
-            double v = x[(size_t)i * (size_t)g->p + (size_t)j];
+            double v = g->x[(size_t)i * (size_t)g->p + (size_t)j];
+            v -= r->mean ? r->mean[j] : 0.0;
             diag[j] += r->work[i] * v * v;
         }
 }
@@ -244,10 +229,8 @@ static void evaluate_glm(cv_run *run, int s, double *m, int with_info)
     take_family(m, &sums);
     if (first_time)
         m[CV_E_NULL] = null_deviance(run, &g);
-    if (panels && with_info) {
-        centre_columns(run, r, &g);
+    if (panels && with_info)
         panel_diagonal(r, &g, diag);
-    }
     m[CV_E_BAD] = sums.bad;
     join_parts(run, m, CV_E_FIXED + q + (panels && with_info ? q : 0));
     if (!panels && with_info) {

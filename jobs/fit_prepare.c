@@ -270,7 +270,7 @@ void cv_fit_close_all(cv_run *run)
         cv_frame_destroy(&r->frame);
         cv_cox_destroy(&r->cox);
         free(r->mapped);
-        free(r->centred);
+        free(r->mean);
         free(r->work);
         free(r->resid);
         free(r->info);

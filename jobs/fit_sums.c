@@ -171,15 +171,18 @@ static void build_panel(cv_run *run, int s, const panel *p)
     cv_fit_rows *r = &run->fit->rows[s];
     const cv_fed *fed = &run->fed;
     size_t q = (size_t)run->fit->q;
-    const double *x = r->centred  ? r->centred
-                      : r->mapped ? r->mapped
-                                  : r->frame->x;
+    const double *x = r->mapped ? r->mapped : r->frame->x;
     int shared = fed->n_parts > 1 && run->job->model.strata != CV_STRATA_SILO;
     int64_t n = r->frame->n;
     int64_t first = shared ? n * fed->part / fed->n_parts : 0;
     int64_t last = shared ? n * (fed->part + 1) / fed->n_parts : n;
-    cv_gram_panel(x + (size_t)first * q, last - first, (int)q, r->work,
-                  (int)p->j0, (int)p->j1, p->product, p->scratch);
+    x += (size_t)first * q;
+    if (r->mean)
+        cv_glm_profile_panel(x, last - first, (int)q, r->work, r->mean,
+                             (int)p->j0, (int)p->j1, p->product, p->scratch);
+    else /* the weights of a part are its own: they begin at 0 */
+        cv_gram_panel(x, last - first, (int)q, r->work, (int)p->j0,
+                      (int)p->j1, p->product, p->scratch);
     if (shared)
         cv_sum_f64_all(fed->silo, p->product,
                        (size_t)p->j1 * (size_t)(p->j1 - p->j0));

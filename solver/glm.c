@@ -153,7 +153,7 @@ static void add_products(const cv_glm_job *job, cv_glm_lane *k, int64_t i0,
         cv_blas_dgemv(1, m, p, 1.0, x, p, k->resid, 1.0, k->score);
     if (job->want_info) {
         scale_rows(x, k->work, m, p, k->scaled);
-        cv_blas_dsyrk(p, m, 1.0, k->scaled, p, 1.0, k->info, p);
+        cv_blas_dsyrk(1, p, m, 1.0, k->scaled, p, 1.0, k->info, p);
     }
 }
 
