@@ -29,7 +29,7 @@
 enum {
     CV_FORMULA_MAX_ORDER = 6,     /* variables in one interaction */
     CV_FORMULA_MAX_TERMS = 65536, /* after everything is multiplied out */
-    /* of a text, an expanded one too: as many names of 256 bytes */
+    /* of a text, an expanded one too: 65536 names of 250 bytes */
     CV_FORMULA_MAX_BYTES = 1 << 24
 };
 

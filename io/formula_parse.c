@@ -68,7 +68,7 @@ static int take_dot(cv_formula_parser *p, operand *out)
 }
 
 /* offset(x); the word was read. */
-static int take_offset(cv_formula_parser *p, operand *out)
+static int take_offset(cv_formula_parser *p, operand *out, size_t at)
 {
     cv_token name;
     cv_formula_var v = {0};
@@ -90,10 +90,10 @@ static int take_offset(cv_formula_parser *p, operand *out)
     written(p, ")");
     cv_var_list_add(&p->d->offsets, &v);
     if (p->d->offsets.labels.n > CV_FORMULA_MAX_TERMS)
-        return cv_formula_fail(p, out->at, "more than 65536 offsets");
-    out->offset_at = out->at + 1;
+        return cv_formula_fail(p, at, "more than 65536 offsets");
+    out->offset_at = at + 1;
     out->fixed = no_offset;
-    out->fixed_at = out->at;
+    out->fixed_at = at;
     return 0;
 }
 
@@ -108,7 +108,7 @@ static int take_name(cv_formula_parser *p, operand *out)
         return take_dot(p, out);
     if (!name.quoted && p->token.kind == '(' &&
         strcmp(name.name, "offset") == 0)
-        return take_offset(p, out);
+        return take_offset(p, out, name.at);
     rc = cv_formula_take_variable(p, &name, &v);
     if (rc)
         return rc;
@@ -120,16 +120,17 @@ static int take_name(cv_formula_parser *p, operand *out)
 static int take_intercept(cv_formula_parser *p, operand *out)
 {
     double v = p->token.number;
+    size_t at = p->token.at; /* out->at may be a parenthesis around it */
     if (v != 0 && v != 1)
         return cv_formula_fail(
-            p, out->at,
+            p, at,
             "among the terms, expected no number but 0 and 1 (the "
             "intercept)");
     /* Also where it is removed twice, as in a - (b - 1): R's. */
     p->d->f->intercept = (v == 1) != p->minus;
     out->fixed = "0 and 1 stand for the intercept, which can be added or "
                  "removed, not be multiplied with a term";
-    out->fixed_at = out->at;
+    out->fixed_at = at;
     written(p, v == 1 ? "1" : "0");
     return cv_formula_advance(p);
 }
@@ -154,16 +155,17 @@ static int take_group(cv_formula_parser *p, operand *out)
     return rc;
 }
 
-/* Can it be multiplied? */
+/* Can it be multiplied? What is left when `.` stands for itself says nothing
+ * about what is left of its columns. */
 static int check_factor(const cv_formula_parser *p, const operand *o)
 {
     if (o->fixed)
         return cv_formula_fail(p, o->fixed_at, "%s", o->fixed);
-    if (o->set.live == 0)
+    if (o->set.live == 0 && !p->d->f->dot)
         return cv_formula_fail(
             p, o->at,
-            "there is no term here to multiply with (a sign before a "
-            "product needs parentheses after it)");
+            "there is no term here to multiply with (a sign before a product "
+            "needs parentheses after it)");
     return 0;
 }
 
