@@ -66,7 +66,7 @@ static void set_bounds(slot *s, const cv_feature *f)
 
 static int can_leave_bounds(const cv_table *t, const slot *s)
 {
-    if (t->type == CV_TYPE_F32)
+    if (t->type != CV_TYPE_U8)
         return isfinite(s->lo) || isfinite(s->hi);
     return s->lo > 0.0f || (double)s->hi < 255.0 * t->scale;
 }
@@ -85,7 +85,7 @@ static int bind_slot(encoder *e, slot *s, const cv_feature *f, int32_t col)
                     "expected a number as agreed, found a "
                     "category");
     if (s->category)
-        cv_level_map_make(&s->map, c, f);
+        cv_level_map_make(&s->map, c, f, 0);
     return 0;
 }
 
@@ -183,7 +183,7 @@ static int encode_level(encoder *e, const slot *s, int64_t row, int32_t *level)
     float v = value(e->table, row, s->col);
     if (isnan(v))
         return 1;
-    *level = cv_level_map_find(&s->map, v);
+    *level = cv_level_map_find(&s->map, (double)v);
     if (*level >= 0)
         return 0;
     return unknown_level(e, s, row, v);
@@ -347,7 +347,7 @@ int cv_design_encode(cv_table **table, const cv_schema *schema, int flags,
     encoder e = {.table = *table,
                  .schema = schema,
                  .err = err,
-                 .need_target = flags & CV_DESIGN_TARGET,
+                 .need_target = flags & CV_DESIGN_TARGET && schema->target.name,
                  .keep_null = flags & CV_DESIGN_NULL};
     int rc = bind_features(&e);
     if (!rc)

@@ -15,7 +15,8 @@
 typedef struct {
     int n_features;
     cv_feature *features; /* every one with its final levels */
-    cv_feature target;    /* CATEGORY: classes, in order of class number */
+    cv_feature target;    /* CATEGORY: classes, in order of class number;
+                           * name NULL: a model without a response */
     uint8_t *declared;    /* (n_features) 1: its levels stand in the job */
     int target_declared;  /* 1: so do the classes */
     int n_cols;           /* encoded: 1 per number, n_levels - 1 per category
@@ -33,7 +34,9 @@ typedef struct {
 
 /** The schema this silo's table offers under the job: declared features, or
  *  every column but the target; levels as declared, or as found. A declared
- *  feature with the target's name describes the target and is no feature.
+ *  feature with the target's name describes the target (its levels, or the
+ *  bounds of a number) and is no feature. Without data.target it is a table's
+ *  y; where there is no y, as in tables of doubles, there is no target.
  *
  *  needs_classes  0: the target is a number.
  *                 1: it is a class; its levels are the names, or "0".."K-1" for
@@ -50,7 +53,7 @@ typedef struct {
 int cv_schema_of_table(const cv_table *table, const cv_job *job,
                        int needs_classes, cv_schema **schema, cv_err *err);
 
-/** One line per feature, target first: what is compared and merged between
+/** One line per feature, target first ("no target" without one): what is compared and merged between
  *  silos, broadcast, and saved. Fields are separated by tabs; \\, \t, \n, \r
  *  and \xHH stand for what would break a line. shift, unit and fill follow, as
  *  exact hexadecimal numbers, if they are set. malloc'd. */
@@ -89,8 +92,8 @@ typedef struct {
  *  Missing values: `drop` leaves the row out; `fail` is an error; `mean` keeps
  *  the row with NaN for the number, but leaves out rows whose category or
  *  target is missing, as there is no mean of those.
- *  flags: without CV_DESIGN_TARGET (predict) the target is not looked at, y is
- *  NULL. With CV_DESIGN_NULL a row that would be left out stays, with NaN in
+ *  flags: without CV_DESIGN_TARGET (predict), and without a target in the
+ *  schema, it is not looked at, y is NULL. With CV_DESIGN_NULL a row that would be left out stays, with NaN in
  *  every column and target 0: a record of no effect that keeps its number
  *  (record-level privacy); only where x is not uint8.
  *  Errors: CV_ERR_INPUT: column not there, level unknown, label out of range,

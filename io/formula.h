@@ -10,6 +10,10 @@
  *  order: main effects, then interactions by order, each as first met; what is
  *  there twice counts once.
  *
+ *  Where R would take a formula for something that nobody means, it is refused:
+ *  0 and 1, an offset, or nothing at all multiplied with a term; x^2 of a
+ *  variable (R: x); the response among the terms.
+ *
  *  Scope: local.  The text comes from a job, which comes from outside: depth and
  *  sizes are bounded.
  *  Source: R Core Team, An Introduction to R, section 11.1; ?formula,
@@ -18,12 +22,15 @@
 #ifndef COVEY_IO_FORMULA_H
 #define COVEY_IO_FORMULA_H
 
+#include <stddef.h>
+
 #include "core/err.h"
 
 enum {
     CV_FORMULA_MAX_ORDER = 6,     /* variables in one interaction */
     CV_FORMULA_MAX_TERMS = 65536, /* after everything is multiplied out */
-    CV_FORMULA_MAX_BYTES = 1 << 20
+    /* of a text, an expanded one too: 65536 names of 250 bytes */
+    CV_FORMULA_MAX_BYTES = 1 << 24
 };
 
 typedef enum {
@@ -64,21 +71,27 @@ typedef struct {
     int dot; /* `.` stands among the terms (as its own, main effect only, or in
               * interactions): cv_formula_expand is needed before use */
     int n_vars;
-    cv_formula_var *vars; /* right-hand side, without offsets */
+    cv_formula_var *vars; /* those of the terms, in the order of their first
+                           * mention; `.` is one whose label is "." */
     int n_terms;
     cv_formula_term *terms;
     int n_offsets;
-    cv_formula_var *offsets;
-    char *text; /* normal form: reads back as the same formula */
+    cv_formula_var *offsets; /* of offset(log(x)): the column x, the label
+                              * log(x) */
+    char *text; /* normal form: reads back as the same formula. Multiplied out
+                 * where there is no `.` */
 } cv_formula;
 
 /** Returns: 0; CV_ERR_INPUT with what was expected at which character. *out is
- *  freed with cv_formula_destroy. A formula without "~" has no response. */
+ *  freed with cv_formula_destroy. A formula without "~", or with nothing before
+ *  it, has no response. */
 int cv_formula_parse(const char *text, cv_formula **out, cv_err *err);
 
 /** The formula in which `.` is replaced by those of n columns that are neither
- *  response, event nor offset nor in skip (n_skip). A formula without `.` is
- *  copied. */
+ *  response, event nor offset nor in skip (n_skip), in their order. A formula
+ *  without `.` is copied.
+ *
+ *  Returns: 0; CV_ERR_INPUT if there are too many terms then. */
 int cv_formula_expand(const cv_formula *f, const char *const *columns, size_t n,
                       const char *const *skip, size_t n_skip, cv_formula **out,
                       cv_err *err);

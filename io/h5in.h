@@ -141,6 +141,10 @@ int cv_h5in_rows(cv_h5in *f, const cv_h5in_object *o, uint64_t first,
 /** Numbers as stored to float32; out may be raw where values have 4 bytes. */
 void cv_h5in_to_float(float *out, const uint8_t *raw, size_t n,
                       const cv_h5in_type *type);
+/** Numbers as stored to double. Returns n, or the place of the first integer
+ *  that a double may not hold exactly (beyond 2^53). */
+size_t cv_h5in_to_double(double *out, const uint8_t *raw, size_t n,
+                         const cv_h5in_type *type);
 /** One number as stored. */
 double cv_h5in_number(const uint8_t *raw, const cv_h5in_type *type);
 

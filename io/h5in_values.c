@@ -245,3 +245,31 @@ void cv_h5in_to_float(float *out, const uint8_t *raw, size_t n,
     for (size_t i = 0; i < n; i++)
         out[i] = (float)load_number(raw + i * t.size, &t);
 }
+
+/* 8-byte integers; beyond 2^53 not every one is a double. */
+static int is_exact(const uint8_t *p, const cv_h5in_type *t)
+{
+    const uint64_t most = (uint64_t)1 << 53;
+    uint64_t v = load(p, t);
+    if (t->is_signed && v >> 63)
+        v = 0 - v;
+    return v <= most;
+}
+
+size_t cv_h5in_to_double(double *out, const uint8_t *raw, size_t n,
+                         const cv_h5in_type *type)
+{
+    const cv_h5in_type t = *type;
+    if (t.kind == CV_H5IN_FLOAT && !t.big_endian && t.size == sizeof *out) {
+        memcpy(out, raw, n * sizeof *out);
+        return n;
+    }
+    int wide = t.kind == CV_H5IN_INTEGER && t.size == 8;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *p = raw + i * t.size;
+        if (wide && !is_exact(p, &t))
+            return i;
+        out[i] = load_number(p, &t);
+    }
+    return n;
+}

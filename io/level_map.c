@@ -29,9 +29,9 @@ static int compare(const void *a, const void *b)
 }
 
 void cv_level_map_make(cv_level_map *map, const cv_column *column,
-                       const cv_feature *agreed)
+                       const cv_feature *agreed, int wide)
 {
-    *map = (cv_level_map){0};
+    *map = (cv_level_map){.wide = wide};
     if (column->n_levels) {
         match_names(map, column, agreed);
         return;
@@ -41,18 +41,24 @@ void cv_level_map_make(cv_level_map *map, const cv_column *column,
         double v;
         const char *s = agreed->levels[i];
         if (cv_number(&v, s, strlen(s)) == 0)
-            map->of_value[map->n++] = (cv_level_value){(float)v, i};
+            map->of_value[map->n++] =
+                (cv_level_value){wide ? v : (double)(float)v, i};
     }
     qsort(map->of_value, (size_t)map->n, sizeof *map->of_value, compare);
     map->identity = 1;
     for (int i = 0; i < map->n; i++)
         map->identity &=
-            map->of_value[i].level == i && map->of_value[i].value == (float)i;
+            map->of_value[i].level == i && map->of_value[i].value == i;
 }
 
-int32_t cv_level_map_find(const cv_level_map *map, float v)
+static int was_rounded(const cv_level_map *map, int at, double v)
 {
-    int in_range = v >= 0.0f && v < (float)map->n && v == floorf(v);
+    return at >= 0 && at < map->n && (float)map->of_value[at].value == (float)v;
+}
+
+int32_t cv_level_map_find(const cv_level_map *map, double v)
+{
+    int in_range = v >= 0.0 && v < map->n && v == floor(v);
     if (map->of_number)
         return in_range ? map->of_number[(int)v] : -1;
     if (map->identity)
@@ -65,8 +71,14 @@ int32_t cv_level_map_find(const cv_level_map *map, float v)
         else
             hi = mid;
     }
-    return lo < map->n && map->of_value[lo].value == v ? map->of_value[lo].level
-                                                       : -1;
+    if (lo < map->n && map->of_value[lo].value == v)
+        return map->of_value[lo].level;
+    if (!map->wide || v == floor(v) || v != (double)(float)v)
+        return -1;
+    for (int at = lo - 1; at <= lo; at++)
+        if (was_rounded(map, at, v))
+            return map->of_value[at].level;
+    return -1;
 }
 
 void cv_level_map_free(cv_level_map *map)

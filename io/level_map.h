@@ -8,7 +8,7 @@
 #include "io/table.h"
 
 typedef struct {
-    float value;
+    double value;
     int32_t level;
 } cv_level_value;
 
@@ -17,14 +17,17 @@ typedef struct {
     cv_level_value *of_value; /* (n) for a column of numbers, by value */
     int n;
     int identity; /* value i is level i: "0", "1", ... */
+    int wide;     /* values are doubles */
 } cv_level_map;
 
-/** Match the levels of a column by name, or its numbers by value. */
+/** Match the levels of a column by name, or its numbers by value: as floats, or
+ *  (wide) as doubles, among which a fraction that is exactly a float also
+ *  matches the decimal number that it was rounded from. */
 void cv_level_map_make(cv_level_map *map, const cv_column *column,
-                       const cv_feature *agreed);
+                       const cv_feature *agreed, int wide);
 
 /** Agreed level of a value that is not NaN, or -1. */
-int32_t cv_level_map_find(const cv_level_map *map, float v);
+int32_t cv_level_map_find(const cv_level_map *map, double v);
 
 void cv_level_map_free(cv_level_map *map);
 

@@ -210,6 +210,19 @@ void cv_level_of_number(char *out, size_t size, float v)
     }
 }
 
+void cv_level_of_double(char *out, size_t size, double v)
+{
+    if (v != floor(v) && v == (double)(float)v) {
+        cv_level_of_number(out, size, (float)v);
+        return;
+    }
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, size, "%.*g", digits, v);
+        if (strtod(out, NULL) == v)
+            return;
+    }
+}
+
 void cv_names_list(char *out, size_t size, const char *const *names, size_t n,
                    size_t most)
 {

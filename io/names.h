@@ -57,6 +57,9 @@ void cv_levels_sort(char **levels, size_t n, uint32_t *rank_of);
 /** The text of a level that stands for a number; shortest that gives the same
  *  float back. */
 void cv_level_of_number(char *out, size_t size, float v);
+/** The same of a double; a fraction that is exactly a 32-bit float is most
+ *  likely one that was stored as such, and has the float's text ("0.1"). */
+void cv_level_of_double(char *out, size_t size, double v);
 
 /** A field of text as a finite decimal number, blanks around it allowed:
  *  "-1.5e3". *s after the number must not continue it: s[len] is readable.

@@ -110,9 +110,9 @@ static double value(const source *s, int64_t row)
                       : cv_table_value(s->table, row, s->col);
 }
 
-static int compare_floats(const void *a, const void *b)
+static int compare_doubles(const void *a, const void *b)
 {
-    float x = *(const float *)a, y = *(const float *)b;
+    double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -120,13 +120,14 @@ static int compare_floats(const void *a, const void *b)
 static int levels_of_values(cv_feature *f, const source *s, cv_err *err)
 {
     int64_t n = 0, n_rows = s->table->n_rows, distinct = 0;
-    float *v = CV_NEW(n_rows, float);
+    int wide = s->table->type == CV_TYPE_F64;
+    double *v = CV_NEW(n_rows, double);
     for (int64_t i = 0; i < n_rows; i++) {
-        float x = (float)value(s, i);
+        double x = value(s, i);
         if (!isnan(x))
-            v[n++] = x;
+            v[n++] = wide ? x : (double)(float)x;
     }
-    qsort(v, (size_t)n, sizeof *v, compare_floats);
+    qsort(v, (size_t)n, sizeof *v, compare_doubles);
     for (int64_t i = 0; i < n; i++)
         if (i == 0 || v[i] > v[i - 1])
             v[distinct++] = v[i];
@@ -134,13 +135,18 @@ static int levels_of_values(cv_feature *f, const source *s, cv_err *err)
     if (distinct > CV_LEVELS_MAX)
         rc = fail(err, f->name,
                   "more levels than a category may have; declare it number");
+    cv_name_set levels = {0}; /* two doubles may have the text of one float */
     for (int64_t i = 0; i < distinct && !rc; i++) {
         char text[32];
-        if (i == 0)
-            f->levels = CV_NEW(distinct, char *);
-        cv_level_of_number(text, sizeof text, v[i] + 0.0f); /* -0 -> 0 */
-        f->levels[f->n_levels++] = cv_strdup(text);
+        double x = v[i] + 0.0; /* -0 -> 0 */
+        if (wide)
+            cv_level_of_double(text, sizeof text, x);
+        else
+            cv_level_of_number(text, sizeof text, (float)x);
+        cv_name_set_add(&levels, text, strlen(text), NULL);
     }
+    f->n_levels = (int)levels.n;
+    f->levels = levels.n ? cv_name_set_take(&levels) : NULL;
     free(v);
     return rc;
 }
@@ -232,9 +238,10 @@ static int make_target(cv_schema *schema, const source *s, const cv_job *job,
     if (needs_classes == 0 && category)
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "target '%s': this model needs a number, found a "
-                          "category; for classes use logistic or softmax",
+                          "category; data.target_levels: [..] makes it a "
+                          "class, for logistic, softmax and binomial models",
                           f->name);
-    int whole = s->col < 0 && s->table->y_whole;
+    int whole = s->col == s->table->y_col && s->table->y_whole;
     if (needs_classes == 0 || (needs_classes == 2 && !category && !whole))
         return 0;
     f->type = CV_FEATURE_CATEGORY;
@@ -269,9 +276,10 @@ static int find_target(source *s, const cv_table *t, const char *target,
     *s = (source){.table = t, .column = &t->target, .col = -1};
     if (t->y && (!target || strcmp(t->target.name, target) == 0))
         return 0;
-    if (!target)
-        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                          "the data has no target; name one with target");
+    if (!target) {
+        s->column = NULL; /* a model without a response */
+        return 0;
+    }
     s->col = cv_table_find(t, target);
     if (s->col < 0)
         return not_there(t, "target", target, err);
@@ -293,13 +301,18 @@ static int add_feature(cv_schema *schema, const cv_table *t, int32_t col,
     return rc;
 }
 
+static int is_target(const char *target, const char *name)
+{
+    return target && strcmp(target, name) == 0;
+}
+
 static int add_features(cv_schema *schema, const cv_table *t, const cv_job *job,
                         int32_t target_col, cv_err *err)
 {
     const char *target = schema->target.name;
     int n_declared = 0, rc = 0;
     for (int i = 0; i < job->data.n_features; i++)
-        n_declared += strcmp(job->data.features[i].name, target) != 0;
+        n_declared += !is_target(target, job->data.features[i].name);
     int n = n_declared ? n_declared : t->n_cols;
     schema->features = CV_NEW(n, cv_feature);
     schema->declared = CV_NEW(n, uint8_t);
@@ -309,7 +322,8 @@ static int add_features(cv_schema *schema, const cv_table *t, const cv_job *job,
                 rc = add_feature(schema, t, j, NULL, err);
         if (!rc && schema->n_features == 0)
             rc = cv_err_set(err, CV_ERR_INPUT, NULL, 0,
-                            "the data has no column besides the target");
+                            target ? "the data has no column besides the target"
+                                   : "the data has no column");
         return rc;
     }
     cv_name_set columns = {0};
@@ -318,7 +332,7 @@ static int add_features(cv_schema *schema, const cv_table *t, const cv_job *job,
                         NULL);
     for (int i = 0; i < job->data.n_features && !rc; i++) {
         const cv_feature *f = &job->data.features[i];
-        if (strcmp(f->name, target) == 0)
+        if (is_target(target, f->name))
             continue;
         int64_t j = cv_name_set_find(&columns, f->name, strlen(f->name));
         rc = j < 0 ? not_there(t, "feature", f->name, err)
@@ -354,10 +368,10 @@ int cv_schema_of_table(const cv_table *table, const cv_job *job,
     s->missing = job->data.missing;
     s->standardize = job->data.standardize;
     int rc = find_target(&target, table, job->data.target, err);
-    for (int i = 0; i < job->data.n_features && !rc; i++)
+    for (int i = 0; i < job->data.n_features && !rc && target.column; i++)
         if (strcmp(job->data.features[i].name, target.column->name) == 0)
             declared = &job->data.features[i];
-    if (!rc)
+    if (!rc && target.column)
         rc = make_target(s, &target, job, declared, needs_classes, err);
     if (!rc)
         rc = add_features(s, table, job, target.col, err);

@@ -52,7 +52,14 @@ static int compare(const char *what, const cv_feature *a, const cv_feature *b,
 static int comparable(const cv_schema *s, const cv_schema *o, cv_err *err)
 {
     char what[32];
-    int rc = compare("target", &s->target, &o->target, s->target_declared,
+    if (!s->target.name != !o->target.name)
+        return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
+                          "target differs between silos: one has '%s', another "
+                          "none; all must run the same job",
+                          s->target.name ? s->target.name : o->target.name);
+    int rc = 0;
+    if (s->target.name)
+        rc = compare("target", &s->target, &o->target, s->target_declared,
                      o->target_declared, err);
     int n = s->n_features < o->n_features ? s->n_features : o->n_features;
     for (int i = 0; i < n && !rc; i++) {

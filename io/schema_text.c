@@ -90,7 +90,10 @@ char *cv_schema_to_text(const cv_schema *s)
     cv_buf b = {0};
     cv_buf_printf(&b, "covey-schema 1\t%s\t%s\n", missing_words[s->missing],
                   standardize_words[s->standardize]);
-    add_feature(&b, "target", &s->target, s->target_declared);
+    if (s->target.name)
+        add_feature(&b, "target", &s->target, s->target_declared);
+    else
+        add(&b, "no target\n");
     for (int i = 0; i < s->n_features; i++)
         add_feature(&b, "feature", &s->features[i], s->declared[i]);
     add_numbers(&b, "shift", s->shift, s->n_cols);
@@ -315,6 +318,8 @@ static int read_head(schema_text *t)
     t->schema->missing = (cv_missing)missing;
     t->schema->standardize = (cv_standardize)standardize;
     s = !t->at && next_line(t) ? next_field(t, &bad) : NULL;
+    if (s && strcmp(s, "no target") == 0)
+        return t->at ? wrong(t, "text after 'no target'") : 0;
     if (!s || strcmp(s, "target") != 0)
         return wrong(t, "expected the target");
     return read_feature(t, &t->schema->target, &t->schema->target_declared);

@@ -15,6 +15,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "io/siphash.h"
 #include "io/table_internal.h"
 
 int cv_source_fail(const cv_source *src, cv_err *err, const char *fmt, ...)
@@ -132,11 +133,20 @@ cv_table *cv_table_alloc(int64_t n_rows, int32_t n_cols, cv_type type)
     t->n_cols = n_cols;
     t->type = type;
     t->scale = 1.0;
+    t->y_col = -1;
     t->cols = CV_NEW(n_cols, cv_column);
     if (n_cols)
-        t->x = cv_calloc((size_t)n_rows * (size_t)n_cols,
-                         type == CV_TYPE_U8 ? 1 : sizeof(float));
+        t->x = cv_calloc((size_t)n_rows * (size_t)n_cols, cv_type_size(type));
+    if (type == CV_TYPE_F64)
+        t->content = CV_NEW(n_rows, uint64_t);
     return t;
+}
+
+/* The key is public: whoever has the rows can compute the hash anyway. */
+uint64_t cv_row_content(const void *bytes, size_t n)
+{
+    static const uint8_t key[16] = {0};
+    return cv_siphash(key, bytes, n);
 }
 
 static void free_column(cv_column *c)
@@ -159,12 +169,15 @@ void cv_table_destroy(cv_table **table)
     free(t->x);
     free(t->y);
     free(t->lines);
+    free(t->content);
     CV_FREE(*table);
 }
 
 double cv_table_value(const cv_table *t, int64_t row, int32_t col)
 {
     size_t at = (size_t)row * (size_t)t->n_cols + (size_t)col;
+    if (t->type == CV_TYPE_F64)
+        return ((const double *)t->x)[at];
     if (t->type == CV_TYPE_F32)
         return (double)((const float *)t->x)[at];
     double v = ((const uint8_t *)t->x)[at];
@@ -205,60 +218,6 @@ int cv_table_check_names(const cv_source *src, const cv_table *t, cv_err *err)
     }
     cv_name_set_free(&seen);
     return rc;
-}
-
-static int bad_value(const cv_source *src, const cv_column *c, int64_t row,
-                     float v, cv_err *err)
-{
-    if (isinf(v))
-        cv_source_fail(src, err,
-                       "column '%s': a value is infinite or too large for a "
-                       "32-bit float; mark missing values as NaN",
-                       c->name);
-    else
-        cv_source_fail(src, err,
-                       "column '%s': a value is not one of its level numbers "
-                       "0 to %d",
-                       c->name, c->n_levels - 1);
-    return cv_source_site(src, err, "row %lld: %.9g", (long long)row + 1,
-                          (double)v);
-}
-
-static int is_level(const cv_column *c, float v)
-{
-    return isnan(v) || (v >= 0 && v < (float)c->n_levels && v == floorf(v));
-}
-
-static int row_has_infinity(const float *x, int32_t n)
-{
-    unsigned any = 0; /* no early exit: the loop runs in vector registers */
-    for (int32_t j = 0; j < n; j++)
-        any |= isinf(x[j]) ? 1u : 0u;
-    return any != 0;
-}
-
-int cv_table_check_values(const cv_source *src, const cv_table *t, cv_err *err)
-{
-    int has_levels = 0;
-    for (int32_t j = 0; t->x && j < t->n_cols; j++)
-        has_levels |= t->cols[j].n_levels > 0;
-    for (int64_t i = 0; i < t->n_rows; i++) {
-        const float *x =
-            t->x && t->type == CV_TYPE_F32
-                ? (const float *)t->x + (size_t)i * (size_t)t->n_cols
-                : NULL;
-        int inf = x && row_has_infinity(x, t->n_cols);
-        for (int32_t j = 0; (inf || has_levels) && j < t->n_cols; j++) {
-            const cv_column *c = &t->cols[j];
-            float v = x ? x[j] : (float)cv_table_value(t, i, j);
-            if (isinf(v) || (c->n_levels && !is_level(c, v)))
-                return bad_value(src, c, i, v, err);
-        }
-        float y = t->y ? t->y[i] : 0.0f;
-        if (isinf(y) || (t->target.n_levels && !is_level(&t->target, y)))
-            return bad_value(src, &t->target, i, y, err);
-    }
-    return 0;
 }
 
 static int read_any(const cv_source *src, cv_format format, cv_table **table,

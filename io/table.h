@@ -15,6 +15,12 @@
  *  name that the job knows is in the first line, it may be a record: messages
  *  then number the columns, and their names stay at the site.
  *
+ *  In double precision (cv_row_filter.f64, for statistical fits) every value is
+ *  a double: numbers of CSV files and float64 as they are, float32 and integers
+ *  exactly (an integer beyond 2^53 is refused), uint8 with a scale as value *
+ *  scale.  The target is a column of x like any other then, for a float would
+ *  cut it: /y and IDX labels come after the columns of x.
+ *
  *  Everything here is local, and every file is hostile until checked.
  *  Messages that leave the silo name the column or the file role; values, row
  *  numbers and private paths go into err->site.
@@ -27,7 +33,7 @@
 #include "core/err.h"
 #include "io/job.h"
 
-typedef enum { CV_TYPE_U8, CV_TYPE_F32 } cv_type;
+typedef enum { CV_TYPE_U8, CV_TYPE_F32, CV_TYPE_F64 } cv_type;
 
 typedef struct {
     char *name;
@@ -40,12 +46,20 @@ typedef struct {
     int32_t n_cols;
     cv_type type;
     void *x;          /* (n_rows, n_cols) row-major, 64-byte aligned */
-    double scale;     /* value = x * scale; 1 for float32 */
+    double scale;     /* value = x * scale; 1 for floats and doubles */
     cv_column *cols;  /* (n_cols) */
     float *y;         /* (n_rows), or NULL: the target is a column of x */
     cv_column target; /* of y; name NULL if there is no y */
     int y_whole;      /* y was stored as integers: labels rather than values */
     int64_t *lines;   /* CSV: (n_rows) line each row starts at; else NULL */
+    /* Of doubles (F64), where y is NULL: */
+    int32_t y_col;     /* column of x that was stored as /y or as labels, and
+                        * that y_whole speaks of; -1: none, and for others */
+    uint64_t *content; /* (n_rows) a hash (SipHash-2-4 under a key of zeros) of
+                        * the whole row as it lies in the file, columns that
+                        * were left out and the target included: of a CSV file
+                        * the text without its line end, else the stored bytes
+                        * of x and then of y. For others NULL */
 } cv_table;
 
 /** Who can do something about a wrong value, for the messages. */
@@ -64,6 +78,7 @@ typedef struct {
                           * it */
     int declared_only;   /* CSV: leave out columns that are neither declared
                           * nor the target (they may hold text) */
+    int f64;             /* read doubles, and the content of rows */
 } cv_row_filter;
 
 /** Read a data file.

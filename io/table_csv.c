@@ -15,7 +15,8 @@ enum { TO_TARGET = -1 };
 typedef struct {
     csv_kind kind;
     int32_t to; /* column of x, or TO_TARGET */
-    int fixed;  /* the levels are declared */
+    int is_target;
+    int fixed; /* the levels are declared */
     cv_name_set levels;
 } csv_column;
 
@@ -26,6 +27,7 @@ typedef struct {
     cv_name_set names; /* of the header */
     csv_column *cols;  /* (names.n) */
     int has_header;    /* a name that the job knows is in the first line */
+    int f64;           /* read doubles; the target is a column of x */
     cv_table *table;
     int64_t n_rows;   /* read so far */
     int64_t n_kept;   /* and kept */
@@ -155,7 +157,8 @@ static void plan_column(csv_reader *r, size_t col, const cv_feature *declared,
     int left_out = src->filter && src->filter->declared_only && !declared;
     if (!is_target && (src->target_only || left_out))
         return;
-    c->to = is_target ? TO_TARGET : (*n_cols)++;
+    c->is_target = is_target;
+    c->to = is_target && !r->f64 ? TO_TARGET : (*n_cols)++;
     if (!declared) {
         c->kind = is_target ? UNDECIDED : NUMBER;
         return;
@@ -202,6 +205,29 @@ static int check_there(csv_reader *r, int has_target)
     return 0;
 }
 
+static int make_table(csv_reader *r, int32_t n_cols, int has_target)
+{
+    int64_t rows = most_rows(r);
+    cv_type type = r->f64 ? CV_TYPE_F64 : CV_TYPE_F32;
+    int rc = cv_source_room(r->src, rows, (int64_t)n_cols + 1,
+                            cv_type_size(type), r->err);
+    if (rc)
+        return rc;
+    const cv_row_filter *f = r->src->filter;
+    if (f && f->keep && f->n_rows) {
+        int64_t kept = 0;
+        for (int64_t i = 0; i < f->n_rows; i++)
+            kept += f->keep[i] != 0;
+        rows = kept < rows ? kept : rows;
+    }
+    r->capacity = rows;
+    r->table = cv_table_alloc(rows, n_cols, type);
+    r->table->lines = CV_NEW(rows, int64_t);
+    if (has_target && !r->f64)
+        r->table->y = CV_NEW(rows, float);
+    return 0;
+}
+
 static int plan(csv_reader *r)
 {
     const cv_source *src = r->src;
@@ -215,29 +241,12 @@ static int plan(csv_reader *r)
         int64_t k = cv_name_set_find(&declared, r->names.names[j],
                                      strlen(r->names.names[j]));
         plan_column(r, j, k >= 0 ? &src->features[k] : NULL, &n_cols);
-        r->has_header |= k >= 0 || r->cols[j].to == TO_TARGET;
-        has_target |= r->cols[j].kind != SKIP && r->cols[j].to == TO_TARGET;
+        r->has_header |= k >= 0 || r->cols[j].is_target;
+        has_target |= r->cols[j].is_target;
     }
     cv_name_set_free(&declared);
-    int64_t rows = most_rows(r);
     int rc = check_there(r, has_target);
-    if (!rc)
-        rc = cv_source_room(src, rows, n_cols + 1, sizeof(float), r->err);
-    if (rc)
-        return rc;
-    const cv_row_filter *f = src->filter;
-    if (f && f->keep && f->n_rows) {
-        int64_t kept = 0;
-        for (int64_t i = 0; i < f->n_rows; i++)
-            kept += f->keep[i] != 0;
-        rows = kept < rows ? kept : rows;
-    }
-    r->capacity = rows;
-    r->table = cv_table_alloc(rows, n_cols, CV_TYPE_F32);
-    r->table->lines = CV_NEW(rows, int64_t);
-    if (has_target)
-        r->table->y = CV_NEW(rows, float);
-    return 0;
+    return rc ? rc : make_table(r, n_cols, has_target);
 }
 
 static int is_missing(const char *s, size_t len)
@@ -253,13 +262,11 @@ static int is_missing(const char *s, size_t len)
 }
 
 static int read_number(csv_reader *r, size_t col, const cv_csv_field *f,
-                       float *out)
+                       double *out)
 {
-    double v;
-    switch (cv_number(&v, f->text, f->len)) {
+    switch (cv_number(out, f->text, f->len)) {
     case 0:
-        *out = (float)v;
-        if (!isinf(*out))
+        if (r->f64 || !isinf((float)*out))
             return 0;
         break;
     case 2:
@@ -272,12 +279,14 @@ static int read_number(csv_reader *r, size_t col, const cv_csv_field *f,
         return 0;
     }
     return fail_value(r, col, f,
-                      "a value is infinite or too large for a 32-bit float; "
-                      "leave missing values empty");
+                      r->f64 ? "a value is infinite or too large for a 64-bit "
+                               "float; leave missing values empty"
+                             : "a value is infinite or too large for a 32-bit "
+                               "float; leave missing values empty");
 }
 
 static int read_level(csv_reader *r, size_t col, const cv_csv_field *f,
-                      float *out)
+                      double *out)
 {
     csv_column *c = &r->cols[col];
     if (is_missing(f->text, f->len)) {
@@ -286,7 +295,7 @@ static int read_level(csv_reader *r, size_t col, const cv_csv_field *f,
     }
     int64_t at = cv_name_set_find(&c->levels, f->text, f->len);
     if (at >= 0) {
-        *out = (float)at;
+        *out = (double)at;
         return 0;
     }
     if (c->fixed)
@@ -300,7 +309,7 @@ static int read_level(csv_reader *r, size_t col, const cv_csv_field *f,
                           "identifier rather than a category?");
     uint32_t number;
     cv_name_set_add(&c->levels, f->text, f->len, &number);
-    *out = (float)number;
+    *out = (double)number;
     return 0;
 }
 
@@ -313,17 +322,37 @@ static void decide(csv_column *c, const cv_csv_field *f)
         c->kind = cv_number(&v, f->text, f->len) < 0 ? CATEGORY : NUMBER;
 }
 
-static int read_row(csv_reader *r, int keep)
+/* Of the kept row that is being read. */
+static void put(csv_reader *r, int32_t to, double v)
 {
     cv_table *t = r->table;
-    float *x = t->x;
-    if (x) /* NULL without columns */
-        x += (size_t)r->n_kept * (size_t)t->n_cols;
+    size_t row = (size_t)r->n_kept * (size_t)t->n_cols;
+    if (r->f64)
+        ((double *)t->x)[row + (size_t)to] = v;
+    else if (to == TO_TARGET)
+        t->y[r->n_kept] = (float)v;
+    else
+        ((float *)t->x)[row + (size_t)to] = (float)v;
+}
+
+/* The bytes of a row without its line end. */
+static uint64_t content(const char *from, const char *end)
+{
+    if (end > from && end[-1] == '\n')
+        end--;
+    if (end > from && end[-1] == '\r')
+        end--;
+    return cv_row_content(from, (size_t)(end - from));
+}
+
+static int read_row(csv_reader *r, int keep)
+{
+    const char *from = r->csv.at;
     cv_csv_field f = {0};
     int64_t line = r->csv.line;
     size_t n = r->names.n, j = 0;
     if (keep)
-        t->lines[r->n_kept] = line;
+        r->table->lines[r->n_kept] = line;
     for (; !f.last; j++) {
         if (cv_csv_next(&r->csv, &f))
             return fail_at(r, f.line, r->csv.problem);
@@ -334,12 +363,15 @@ static int read_row(csv_reader *r, int keep)
             decide(c, &f);
         if (!keep)
             continue;
-        float *to = c->to == TO_TARGET ? &t->y[r->n_kept] : &x[c->to];
-        int rc = c->kind == CATEGORY ? read_level(r, j, &f, to)
-                                     : read_number(r, j, &f, to);
+        double v = NAN;
+        int rc = c->kind == CATEGORY ? read_level(r, j, &f, &v)
+                                     : read_number(r, j, &f, &v);
         if (rc)
             return rc;
+        put(r, c->to, v);
     }
+    if (keep && r->f64)
+        r->table->content[r->n_kept] = content(from, r->csv.at);
     if (j == n)
         return 0;
     cv_source_fail(r->src, r->err,
@@ -376,11 +408,18 @@ static int read_rows(csv_reader *r)
     return 0;
 }
 
-static void renumber(float *v, size_t stride, int64_t n, const uint32_t *rank)
+/* Level numbers as they were met become those of the sorted levels. */
+static void renumber(cv_table *t, int32_t col, const uint32_t *rank)
 {
-    for (int64_t i = 0; i < n; i++, v += stride)
-        if (!isnan(*v))
-            *v = (float)rank[(uint32_t)*v];
+    size_t stride = col == TO_TARGET ? 1 : (size_t)t->n_cols;
+    size_t at = col == TO_TARGET ? 0 : (size_t)col;
+    float *v = col == TO_TARGET ? t->y : t->x;
+    double *wide = t->x;
+    for (int64_t i = 0; i < t->n_rows; i++, at += stride)
+        if (t->type == CV_TYPE_F64)
+            wide[at] = isnan(wide[at]) ? wide[at] : rank[(uint32_t)wide[at]];
+        else if (!isnan(v[at]))
+            v[at] = (float)rank[(uint32_t)v[at]];
 }
 
 /* Names and levels move into the table; found levels are sorted. */
@@ -391,8 +430,7 @@ static void finish_columns(csv_reader *r)
         csv_column *c = &r->cols[j];
         if (c->kind == SKIP)
             continue;
-        int is_target = c->to == TO_TARGET;
-        cv_column *col = is_target ? &t->target : &t->cols[c->to];
+        cv_column *col = c->to == TO_TARGET ? &t->target : &t->cols[c->to];
         col->name = r->names.names[j];
         r->names.names[j] = NULL;
         if (c->kind != CATEGORY)
@@ -403,10 +441,7 @@ static void finish_columns(csv_reader *r)
             continue;
         uint32_t *rank = CV_NEW(col->n_levels, uint32_t);
         cv_levels_sort(col->levels, (size_t)col->n_levels, rank);
-        if (is_target)
-            renumber(t->y, 1, t->n_rows, rank);
-        else
-            renumber((float *)t->x + c->to, (size_t)t->n_cols, t->n_rows, rank);
+        renumber(t, c->to, rank);
         free(rank);
     }
 }
@@ -414,7 +449,7 @@ static void finish_columns(csv_reader *r)
 int cv_csv_parse(const cv_source *src, const char *text, size_t len,
                  cv_table **table, cv_err *err)
 {
-    csv_reader r = {.src = src, .err = err};
+    csv_reader r = {.src = src, .err = err, .f64 = cv_source_f64(src)};
     int rc = check_encoding(src, text, len, err);
     if (rc)
         return rc;

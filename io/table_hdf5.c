@@ -8,20 +8,9 @@
 
 #include "core/err.h"
 #include "core/mem.h"
-#include "io/h5in.h"
-#include "io/table_internal.h"
+#include "io/table_hdf5.h"
 
-typedef struct {
-    const cv_source *src;
-    cv_err *err;
-    cv_h5in f;
-    cv_h5in_object root, x, y; /* y without a type: there is none */
-    int64_t n_rows;            /* of the file */
-    int64_t n_kept;
-    cv_table *table;
-} h5_input;
-
-static int refused(const h5_input *in, const char *what)
+int cv_h5_refused(const cv_h5_input *in, const char *what)
 {
     return cv_source_fail(in->src, in->err, "%s: the HDF5 file %s", what,
                           in->f.problem);
@@ -42,7 +31,7 @@ static int is_byte(const cv_h5in_type *t)
     return t->kind == CV_H5IN_INTEGER && t->size == 1 && !t->is_signed;
 }
 
-static int read_scale(h5_input *in)
+static int read_scale(cv_h5_input *in)
 {
     const cv_h5in_attr *a = cv_h5in_attribute(&in->x, "scale");
     double scale = 1.0;
@@ -62,8 +51,30 @@ static int read_scale(h5_input *in)
     return 0;
 }
 
+/* No values yet. Of doubles, /y becomes the last column. */
+static int make_table(cv_h5_input *in)
+{
+    const cv_h5in_object *x = &in->x;
+    cv_type type = cv_source_f64(in->src) ? CV_TYPE_F64
+                   : is_byte(&x->type)    ? CV_TYPE_U8
+                                          : CV_TYPE_F32;
+    int64_t width = (int64_t)x->space.dims[1], n_cols = width;
+    if (type == CV_TYPE_F64 && width > 0)
+        n_cols += cv_h5in_find(&in->root, "y") != NULL;
+    int rc = cv_source_room(in->src, in->n_rows, n_cols, cv_type_size(type),
+                            in->err);
+    if (!rc)
+        rc = cv_source_filter(in->src, in->n_rows, &in->n_kept, in->err);
+    if (rc)
+        return rc;
+    in->width = (int32_t)width;
+    in->table = cv_table_alloc(in->src->target_only ? 0 : in->n_kept,
+                               (int32_t)n_cols, type);
+    return read_scale(in);
+}
+
 /* /x and the table that will hold it; no values yet. */
-static int open_x(h5_input *in)
+static int open_x(cv_h5_input *in)
 {
     const cv_h5in_link *link = cv_h5in_find(&in->root, "x");
     if (!link)
@@ -71,7 +82,7 @@ static int open_x(h5_input *in)
                               "expected a data set /x (rows, columns), found "
                               "none");
     if (cv_h5in_load(&in->f, link->addr, &in->x))
-        return refused(in, "/x");
+        return cv_h5_refused(in, "/x");
     const cv_h5in_object *x = &in->x;
     if (!x->has_type || x->space.rank != 2 || !is_number(&x->type))
         return cv_source_fail(in->src, in->err,
@@ -80,27 +91,17 @@ static int open_x(h5_input *in)
                               x->has_type && x->space.rank == 2
                                   ? "another type"
                                   : "another shape");
-    if (x->space.dims[0] > INT64_MAX || x->space.dims[1] > INT64_MAX)
+    if (x->space.dims[0] > INT64_MAX || x->space.dims[1] >= INT64_MAX)
         return cv_source_fail(in->src, in->err,
                               "/x: the HDF5 file is damaged: a shape");
-    int u8 = is_byte(&x->type);
     in->n_rows = (int64_t)x->space.dims[0];
     if (cv_h5in_prepare(&in->f, &in->x))
-        return refused(in, "/x");
-    int rc = cv_source_room(in->src, in->n_rows, (int64_t)x->space.dims[1],
-                            u8 ? 1 : sizeof(float), in->err);
-    if (!rc)
-        rc = cv_source_filter(in->src, in->n_rows, &in->n_kept, in->err);
-    if (rc)
-        return rc;
-    in->table = cv_table_alloc(in->src->target_only ? 0 : in->n_kept,
-                               (int32_t)x->space.dims[1],
-                               u8 ? CV_TYPE_U8 : CV_TYPE_F32);
-    return read_scale(in);
+        return cv_h5_refused(in, "/x");
+    return make_table(in);
 }
 
 /* The texts of a data set of one dimension. */
-static int read_text_set(h5_input *in, uint64_t addr, size_t most,
+static int read_text_set(cv_h5_input *in, uint64_t addr, size_t most,
                          cv_h5in_object *o, char ***text, size_t *n)
 {
     uint8_t *raw = NULL;
@@ -122,7 +123,7 @@ static int read_text_set(h5_input *in, uint64_t addr, size_t most,
     return rc;
 }
 
-static int read_text_attr(h5_input *in, const cv_h5in_attr *a, size_t most,
+static int read_text_attr(cv_h5_input *in, const cv_h5in_attr *a, size_t most,
                           char ***text, size_t *n)
 {
     if (!is_text(&a->type) || a->space.rank > 1 || a->space.count > most)
@@ -132,7 +133,7 @@ static int read_text_attr(h5_input *in, const cv_h5in_attr *a, size_t most,
 }
 
 /* One name in an attribute; malloc'd, or NULL. */
-static char *read_name(h5_input *in, const cv_h5in_attr *a)
+static char *read_name(cv_h5_input *in, const cv_h5in_attr *a)
 {
     char **text = NULL, *name = NULL;
     size_t n = 0;
@@ -144,7 +145,7 @@ static char *read_name(h5_input *in, const cv_h5in_attr *a)
     return name;
 }
 
-static int read_column_names(h5_input *in)
+static int read_column_names(cv_h5_input *in)
 {
     cv_table *t = in->table;
     const cv_h5in_attr *a = cv_h5in_attribute(&in->x, "columns");
@@ -152,7 +153,7 @@ static int read_column_names(h5_input *in)
     cv_h5in_object o = {0};
     char **names = NULL;
     size_t n = 0;
-    for (int32_t j = 0; !a && !set && j < t->n_cols; j++)
+    for (int32_t j = 0; !a && !set && j < in->width; j++)
         t->cols[j].name = cv_asprintf("x%d", j);
     if (!a && !set)
         return 0;
@@ -160,8 +161,8 @@ static int read_column_names(h5_input *in)
                 : read_text_set(in, set->addr, CV_COLUMNS_MAX, &o, &names, &n);
     cv_h5in_free(&o);
     if (bad)
-        return refused(in, "columns of /x");
-    int fits = n == (size_t)t->n_cols;
+        return cv_h5_refused(in, "columns of /x");
+    int fits = n == (size_t)in->width;
     for (size_t j = 0; j < n; j++)
         if (fits)
             t->cols[j].name = names[j];
@@ -172,11 +173,11 @@ static int read_column_names(h5_input *in)
         return cv_source_fail(in->src, in->err,
                               "attribute columns of /x: expected %d names, "
                               "found %zu",
-                              t->n_cols, n);
+                              in->width, n);
     return 0;
 }
 
-static int open_y(h5_input *in)
+static int open_y(cv_h5_input *in)
 {
     cv_table *t = in->table;
     cv_h5in_object *y = &in->y;
@@ -184,7 +185,7 @@ static int open_y(h5_input *in)
     if (!link)
         return 0;
     if (cv_h5in_load(&in->f, link->addr, y))
-        return refused(in, "/y");
+        return cv_h5_refused(in, "/y");
     if (!y->has_type || y->space.rank != 1 || !is_number(&y->type))
         return cv_source_fail(in->src, in->err,
                               "expected /y of integers or 32- or 64-bit floats "
@@ -196,18 +197,24 @@ static int open_y(h5_input *in)
         return cv_source_fail(in->src, in->err,
                               "/y has another number of rows than /x");
     if (cv_h5in_prepare(&in->f, y))
-        return refused(in, "/y");
+        return cv_h5_refused(in, "/y");
     const cv_h5in_attr *a = cv_h5in_attribute(y, "name");
     t->y_whole = y->type.kind == CV_H5IN_INTEGER;
-    t->target.name = a ? read_name(in, a) : cv_strdup("label");
-    if (!t->target.name)
+    char *name = a ? read_name(in, a) : cv_strdup("label");
+    if (t->type == CV_TYPE_F64) {
+        t->y_col = in->width;
+        t->cols[t->y_col].name = name;
+    } else {
+        t->target.name = name;
+    }
+    if (!name)
         return cv_source_fail(in->src, in->err,
                               "attribute name of /y: expected one name, found "
                               "something else");
     return 0;
 }
 
-static int take_levels(h5_input *in, cv_column *c, char **levels, size_t n)
+static int take_levels(cv_h5_input *in, cv_column *c, char **levels, size_t n)
 {
     cv_name_set seen = {0};
     const char *fault = n == 0 ? "there are none" : NULL;
@@ -234,7 +241,7 @@ static int take_levels(h5_input *in, cv_column *c, char **levels, size_t n)
 
 /* The column's name is that of the data set, or stands in its attribute
  * `column` where the name cannot be one in HDF5. */
-static int category_column(h5_input *in, const cv_name_set *columns,
+static int category_column(cv_h5_input *in, const cv_name_set *columns,
                            const cv_h5in_object *o, const char *link,
                            cv_column **column)
 {
@@ -242,7 +249,7 @@ static int category_column(h5_input *in, const cv_name_set *columns,
     const cv_h5in_attr *a = cv_h5in_attribute(o, "column");
     char *name = a ? read_name(in, a) : cv_strdup(link);
     if (!name)
-        return refused(in, "/categories");
+        return cv_h5_refused(in, "/categories");
     int64_t j = cv_name_set_find(columns, name, strlen(name));
     int rc = 0;
     if (j >= 0)
@@ -258,7 +265,7 @@ static int category_column(h5_input *in, const cv_name_set *columns,
     return rc;
 }
 
-static int read_category(h5_input *in, const cv_name_set *columns,
+static int read_category(cv_h5_input *in, const cv_name_set *columns,
                          const cv_h5in_link *link)
 {
     cv_h5in_object o;
@@ -267,7 +274,7 @@ static int read_category(h5_input *in, const cv_name_set *columns,
     size_t n = 0;
     int rc = 0;
     if (read_text_set(in, link->addr, CV_LEVELS_MAX, &o, &levels, &n))
-        rc = refused(in, "/categories");
+        rc = cv_h5_refused(in, "/categories");
     if (!rc)
         rc = category_column(in, columns, &o, link->name, &column);
     if (!rc)
@@ -279,7 +286,7 @@ static int read_category(h5_input *in, const cv_name_set *columns,
     return rc;
 }
 
-static int read_categories(h5_input *in)
+static int read_categories(cv_h5_input *in)
 {
     cv_table *t = in->table;
     const cv_h5in_link *link = cv_h5in_find(&in->root, "categories");
@@ -289,7 +296,7 @@ static int read_categories(h5_input *in)
         return 0;
     int rc = 0;
     if (cv_h5in_load(&in->f, link->addr, &group))
-        rc = refused(in, "/categories");
+        rc = cv_h5_refused(in, "/categories");
     for (int32_t j = 0; j < t->n_cols && !rc && group.n_links; j++)
         cv_name_set_add(&columns, t->cols[j].name, strlen(t->cols[j].name),
                         NULL);
@@ -301,9 +308,10 @@ static int read_categories(h5_input *in)
 }
 
 /* About 4 MB, and whole chunks, so that none is unpacked twice. */
-static int64_t rows_per_block(const h5_input *in, size_t row_bytes)
+int64_t cv_h5_block(const cv_h5_input *in)
 {
     const cv_h5in_object *x = &in->x;
+    size_t row_bytes = (size_t)in->width * x->type.size;
     int64_t rows = (int64_t)((4 << 20) / row_bytes) + 1;
     if (x->layout == CV_H5IN_CHUNKED) {
         uint64_t n = (uint64_t)in->n_rows, c = x->chunk[0];
@@ -313,16 +321,17 @@ static int64_t rows_per_block(const h5_input *in, size_t row_bytes)
     return rows < in->n_rows ? rows : in->n_rows;
 }
 
-static int64_t count_kept(const cv_source *src, int64_t first, int64_t n)
+int64_t cv_h5_kept(const cv_h5_input *in, int64_t first, int64_t n)
 {
     int64_t kept = 0;
     for (int64_t i = first; i < first + n; i++)
-        kept += cv_source_keeps(src, i) != 0;
+        kept += cv_source_keeps(in->src, i) != 0;
     return kept;
 }
 
 /* n values as stored, to what the table holds. */
-static void convert(const h5_input *in, void *to, const uint8_t *raw, size_t n)
+static void convert(const cv_h5_input *in, void *to, const uint8_t *raw,
+                    size_t n)
 {
     if (in->table->type == CV_TYPE_U8)
         memcpy(to, raw, n);
@@ -332,7 +341,7 @@ static void convert(const h5_input *in, void *to, const uint8_t *raw, size_t n)
 
 /* Blocks that are kept whole and need no conversion go straight to their
  * place; blocks of which nothing is kept are not read. */
-static int read_x(h5_input *in)
+static int read_x(cv_h5_input *in)
 {
     cv_table *t = in->table;
     const cv_h5in_type *type = &in->x.type;
@@ -341,12 +350,12 @@ static int read_x(h5_input *in)
     int as_is = t->type == CV_TYPE_U8 ||
                 (type->kind == CV_H5IN_FLOAT && type->size == sizeof(float) &&
                  !type->big_endian);
-    int64_t block = rows_per_block(in, stored);
+    int64_t block = cv_h5_block(in);
     uint8_t *to = t->x, *raw = NULL;
     int rc = 0;
     for (int64_t i = 0; i < in->n_rows && !rc; i += block) {
         int64_t n = in->n_rows - i < block ? in->n_rows - i : block;
-        int64_t kept = count_kept(in->src, i, n);
+        int64_t kept = cv_h5_kept(in, i, n);
         int direct = as_is && kept == n;
         if (kept == 0)
             continue;
@@ -364,33 +373,40 @@ static int read_x(h5_input *in)
         to += (size_t)kept * row;
     }
     free(raw);
-    return rc ? refused(in, "/x") : 0;
+    return rc ? cv_h5_refused(in, "/x") : 0;
 }
 
-static int read_y(h5_input *in)
+int cv_h5_stored_y(cv_h5_input *in, uint8_t **raw)
+{
+    size_t n = (size_t)in->n_rows;
+    *raw = cv_calloc(n, in->y.type.size);
+    return cv_h5in_rows(&in->f, &in->y, 0, n, *raw) ? cv_h5_refused(in, "/y")
+                                                    : 0;
+}
+
+static int read_y(cv_h5_input *in)
 {
     cv_table *t = in->table;
-    size_t n = (size_t)in->n_rows;
-    uint8_t *raw = cv_calloc(n, in->y.type.size);
-    int rc = cv_h5in_rows(&in->f, &in->y, 0, n, raw);
-    t->y = CV_NEW(n, float);
+    uint8_t *raw = NULL;
+    int rc = cv_h5_stored_y(in, &raw);
+    t->y = CV_NEW(in->n_rows, float);
     if (!rc)
-        cv_h5in_to_float(t->y, raw, n, &in->y.type);
+        cv_h5in_to_float(t->y, raw, (size_t)in->n_rows, &in->y.type);
     free(raw);
     int64_t to = 0;
     for (int64_t i = 0; i < in->n_rows; i++)
         if (cv_source_keeps(in->src, i))
             t->y[to++] = t->y[i];
-    return rc ? refused(in, "/y") : 0;
+    return rc;
 }
 
 /* For target_only: column j of x becomes the target. */
-static int read_column(h5_input *in, int32_t j)
+static int read_column(cv_h5_input *in, int32_t j)
 {
     cv_table *t = in->table;
     const cv_h5in_type *type = &in->x.type;
     size_t stored = (size_t)t->n_cols * type->size;
-    int64_t block = rows_per_block(in, stored);
+    int64_t block = cv_h5_block(in);
     uint8_t *raw = cv_calloc((size_t)block, stored);
     double scale = t->cols[j].n_levels ? 1.0 : t->scale;
     int rc = 0;
@@ -409,10 +425,10 @@ static int read_column(h5_input *in, int32_t j)
     cv_column c = t->target;
     t->target = t->cols[j];
     t->cols[j] = c;
-    return rc ? refused(in, "/x") : 0;
+    return rc ? cv_h5_refused(in, "/x") : 0;
 }
 
-static int read_target(h5_input *in)
+static int read_target(cv_h5_input *in)
 {
     cv_table *t = in->table;
     const char *target = in->src->target;
@@ -424,16 +440,19 @@ static int read_target(h5_input *in)
     return j < 0 ? 0 : read_column(in, j);
 }
 
-static int read_values(h5_input *in)
+static int read_values(cv_h5_input *in)
 {
-    int rc = in->src->target_only ? read_target(in) : read_x(in);
-    if (!rc && !in->src->target_only && in->y.has_type)
+    int wide = in->table->type == CV_TYPE_F64;
+    int rc = in->src->target_only ? read_target(in)
+             : wide               ? cv_h5_read_f64(in)
+                                  : read_x(in);
+    if (!rc && !in->src->target_only && !wide && in->y.has_type)
         rc = read_y(in);
     return rc ? rc : cv_table_check_values(in->src, in->table, in->err);
 }
 
 /* Most often `data.format` was forgotten. */
-static int not_hdf5(h5_input *in)
+static int not_hdf5(cv_h5_input *in)
 {
     uint8_t head[256];
     const char *problem = in->f.problem, *found = NULL;
@@ -452,7 +471,7 @@ static int not_hdf5(h5_input *in)
 static int parse(const cv_source *src, int fd, const uint8_t *data,
                  int64_t size, cv_table **table, cv_err *err)
 {
-    h5_input in = {.src = src, .err = err};
+    cv_h5_input in = {.src = src, .err = err};
     int rc = 0;
     if (cv_h5in_open(&in.f, fd, data, size) ||
         cv_h5in_load(&in.f, (uint64_t)in.f.root, &in.root))

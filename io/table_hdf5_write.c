@@ -102,8 +102,10 @@ static int write_x(hid_t file, const cv_table *t)
 {
     hsize_t dims[2] = {(hsize_t)t->n_rows, (hsize_t)t->n_cols};
     int u8 = t->type == CV_TYPE_U8;
-    hid_t d = write_array(file, "x", u8 ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT,
-                          2, dims, t->x);
+    hid_t type = u8                       ? H5T_NATIVE_UINT8
+                 : t->type == CV_TYPE_F32 ? H5T_NATIVE_FLOAT
+                                          : H5T_NATIVE_DOUBLE;
+    hid_t d = write_array(file, "x", type, 2, dims, t->x);
     if (d < 0)
         return -1;
     const char **names = CV_NEW(t->n_cols, const char *);

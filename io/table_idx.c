@@ -247,6 +247,45 @@ out:
     return rc;
 }
 
+/* A table of doubles instead; labels become the last column. The bytes are an
+ * eighth of it and soon gone. */
+static int widen(const cv_source *src, cv_table **table, cv_err *err)
+{
+    cv_table *t = *table;
+    int32_t width = t->n_cols, n_cols = width + (t->y != NULL);
+    int rc = cv_source_room(src, t->n_rows ? t->n_rows : 1, n_cols,
+                            sizeof(double), err);
+    if (rc)
+        return rc;
+    cv_table *w = cv_table_alloc(t->n_rows, n_cols, CV_TYPE_F64);
+    uint8_t *row = CV_NEW(n_cols, uint8_t);
+    double *to = w->x;
+    for (int64_t i = 0; i < t->n_rows; i++, to += n_cols) {
+        memcpy(row, (uint8_t *)t->x + (size_t)i * (size_t)width, (size_t)width);
+        for (int32_t j = 0; j < width; j++)
+            to[j] = row[j] * t->scale;
+        if (t->y) {
+            to[width] = (double)t->y[i];
+            row[width] = (uint8_t)t->y[i];
+        }
+        w->content[i] = cv_row_content(row, (size_t)n_cols);
+    }
+    free(row);
+    for (int32_t j = 0; j < width; j++) {
+        w->cols[j] = t->cols[j];
+        t->cols[j] = (cv_column){0};
+    }
+    if (t->y) {
+        w->y_col = width;
+        w->y_whole = t->y_whole;
+        w->cols[width] = t->target;
+        t->target = (cv_column){0};
+    }
+    cv_table_destroy(table);
+    *table = w;
+    return 0;
+}
+
 int cv_idx_parse(const cv_source *src, const uint8_t *images, size_t n_images,
                  const uint8_t *labels, size_t n_labels, cv_table **table,
                  cv_err *err)
@@ -258,6 +297,8 @@ int cv_idx_parse(const cv_source *src, const uint8_t *images, size_t n_images,
         rc = parse_labels(src, labels, n_labels, n_rows, t, err);
     if (!rc)
         rc = cv_table_check_names(src, t, err);
+    if (!rc && cv_source_f64(src))
+        rc = widen(src, &t, err);
     if (!rc) {
         *table = t;
         t = NULL;

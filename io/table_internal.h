@@ -43,6 +43,23 @@ static inline int cv_source_keeps(const cv_source *src, int64_t i)
     return !src->filter || !src->filter->keep || src->filter->keep[i];
 }
 
+/** Are doubles wanted? The target alone is always read as floats. */
+static inline int cv_source_f64(const cv_source *src)
+{
+    return src->filter && src->filter->f64 && !src->target_only;
+}
+
+/** Bytes of a value. */
+static inline size_t cv_type_size(cv_type type)
+{
+    return type == CV_TYPE_U8    ? 1
+           : type == CV_TYPE_F32 ? sizeof(float)
+                                 : sizeof(double);
+}
+
+/** cv_table.content of a row's bytes. */
+uint64_t cv_row_content(const void *bytes, size_t n);
+
 /** What a file that is not HDF5 looks like by its first bytes (at least 4),
  *  and what to do; read after "one that ". NULL: nothing known. */
 const char *cv_table_looks_like(const uint8_t *head, size_t n);

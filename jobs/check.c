@@ -11,6 +11,7 @@
 #include "io/silo.h"
 #include "io/table.h"
 #include "jobs/chain_terms.h"
+#include "jobs/check_fit.h"
 #include "jobs/commands.h"
 #include "jobs/saved.h"
 #include "jobs/site_ledger.h"
@@ -121,6 +122,8 @@ static int look(const cv_job *job, const check_options *opt, view *v,
                 cv_err *err)
 {
     int rc = 0;
+    if (cv_job_is_fit(job))
+        return cv_check_fit(job, opt->silo, opt->silo_dir, err);
     if (job->simulate.enabled) {
         char *path = beside(job->file, job->simulate.source);
         rc = look_at(job, path, "simulate.source", v, err);
@@ -234,6 +237,12 @@ static void print_masks(const cv_job *job)
     int t = job->secure_aggregation.collusion;
     if (!job->secure_aggregation.given)
         return;
+    if (cv_job_is_fit(job) && job->secure_aggregation.enabled) {
+        printf("masks       only sums over all %d silos are seen;\n"
+               "            up to %d operator%s may collude\n",
+               job->n_silos, t, t == 1 ? "" : "s");
+        return;
+    }
     if (!job->secure_aggregation.enabled) {
         printf("masks       none (secure_aggregation.enabled is false)\n");
         return;
@@ -364,8 +373,10 @@ static int print_plan(const cv_job *job, const view *v, cv_err *err)
     }
     printf("job         %s, digest %.16s\n", job->name, hex);
     print_silos(job);
-    print_data(job, v);
-    print_training(job);
+    if (!cv_job_is_fit(job)) {
+        print_data(job, v);
+        print_training(job);
+    }
     print_masks(job);
     print_privacy(job);
     int rc = print_chain(job, err);

@@ -29,6 +29,7 @@ static const char *note_of(const char *view)
         {"unit", "working column = (column - centre) / unit"},
         {"dropped", "1: the column is collinear with those before"},
         {"norm", "diagonal of the first information matrix"},
+        {"first_variance", "diagonal of its inverse"},
         {"variances", "of each component, largest first"},
         {"loadings", "a row a component"}};
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
@@ -82,17 +83,12 @@ static int check_view(const cv_view *view, const double *v, int stage,
     static const struct {
         const char *view;
         rule what;
-    } rules[] = {{"working", FINITE},
-                 {"previous", FINITE},
-                 {"step", FINITE},
-                 {"centre", FINITE},
-                 {"unit", POSITIVE},
-                 {"norm", FINITE},
-                 {"dropped", FLAG},
-                 {"coefficients", OR_NAN},
-                 {"standard_errors", OR_NAN},
-                 {"covariance", OR_NAN},
-                 {"variances", FINITE},
+    } rules[] = {{"working", FINITE},        {"previous", FINITE},
+                 {"step", FINITE},           {"centre", FINITE},
+                 {"unit", POSITIVE},         {"norm", FINITE},
+                 {"first_variance", FINITE}, {"dropped", FLAG},
+                 {"coefficients", OR_NAN},   {"standard_errors", OR_NAN},
+                 {"covariance", OR_NAN},     {"variances", FINITE},
                  {"loadings", FINITE}};
     rule what = OR_NAN;
     size_t n = (size_t)view->dims[0];

@@ -16,11 +16,6 @@ static const char *const kinds[] = {[CV_FIT_GLM] = "glm",
                                     [CV_FIT_PCA] = "pca"};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
-int cv_job_is_fit(const cv_job *job)
-{
-    return cv_word_index(job->model.kind, kinds, N_KINDS) >= 0;
-}
-
 /* ---- the formula ------------------------------------------------------------------ */
 
 /* The job's checks say this with a line; a schema or a checkpoint from outside
@@ -123,6 +118,7 @@ static void lay_out(cv_fit_model *m)
     cv_params_add(v, "unit", m->p, 0);
     cv_params_add(v, "dropped", m->q, 0);
     cv_params_add(v, "norm", m->q, 0);
+    cv_params_add(v, "first_variance", m->q, 0);
     if (m->kind == CV_FIT_PCA) {
         cv_params_add(v, "variances", m->q, 0);
         cv_params_add(v, "loadings", m->components, m->q);

@@ -46,7 +46,8 @@ const char *cv_link_name(const cv_family *f);
 int cv_family_fixed_dispersion(const cv_family *f);
 
 /** Is y (with prior weight w) a value of the family? What is wrong with it, for
- *  a message without the value: "expected numbers from 0 to 1"; else NULL. */
+ *  a message without the value: "expected numbers from 0 to 1"; else NULL. The
+ *  y of a row of weight 0 may be anything. */
 const char *cv_family_fault(const cv_family *f, double y, double w);
 
 /** n at a time; arrays do not overlap. NULL weights: all 1. */
@@ -61,25 +62,38 @@ void cv_family_variance(const cv_family *f, const double *mu, double *v,
 /** R's mustart. */
 void cv_family_start(const cv_family *f, const double *y, const double *w,
                      double *mu, size_t n);
-/** Sum of dev.resids. */
+/** Sum of dev.resids over the rows of weight above 0. */
 double cv_family_deviance(const cv_family *f, const double *y, const double *mu,
                           const double *w, size_t n);
-/** The part of the log-likelihood that rows add up to: of binomial and poisson
- *  all of it (R's aic/-2); of gaussian sum log w, of gamma sum of
- *  w dgamma-terms that do not need the dispersion: see cv_family_loglik. */
-double cv_family_loglik_rows(const cv_family *f, const double *y,
-                             const double *mu, const double *w, size_t n);
-/** logLik as R's logLik.glm of the whole fit (before its p + 1 correction is
- *  undone: the value that logLik(fit) prints) from sums over all rows. R takes
- *  dispersion deviance / sum(w) for gamma's aic; sums[] are those that
- *  cv_family_moments names. */
-enum { CV_FAMILY_SUMS = 4 };
+
+/** The log-likelihood. What rows of weight above 0 add to it:
+ *
+ *      binomial  log dbinom of the rounded count round(w y) of round(w), as R
+ *                does it: y is a proportion, w its number of trials
+ *      poisson   w log dpois; rows whose y is not a whole number add nothing here
+ *      gaussian  log(w) / 2
+ *      gamma     -w log(y)
+ *
+ *  sums[0] is their sum, and sums[1] the number of rows whose count is not whole
+ *  (binomial, poisson).  Both are finite where mu is valid and add up over silos.
+ */
+enum { CV_FAMILY_SUMS = 2 };
 void cv_family_sums(const cv_family *f, const double *y, const double *mu,
                     const double *w, size_t n, double sums[CV_FAMILY_SUMS]);
+/** logLik(fit) of R from sums over all rows. n_rows and weight_sum are those of
+ *  the rows of weight above 0 (R's is -infinity for a gaussian with others).
+ *  With the dispersion that R takes there, deviance / n_rows for gaussian and
+ *  deviance / weight_sum for gamma, sums[0], deviance and counts are all that
+ *  is needed.  -infinity for a poisson with sums[1] > 0, as in R; +infinity for
+ *  a gaussian or gamma of deviance 0. */
 double cv_family_loglik(const cv_family *f, const double sums[CV_FAMILY_SUMS],
                         double deviance, double n_rows, double weight_sum);
+/** The rows' part alone: sums[0], or -infinity. */
+double cv_family_loglik_rows(const cv_family *f, const double *y,
+                             const double *mu, const double *w, size_t n);
+
 /** Is eta within the link's domain and mu within the family's (R's valideta,
- *  validmu)? All n. */
+ *  validmu), and are both finite? All n. */
 int cv_family_valid(const cv_family *f, const double *eta, const double *mu,
                     size_t n);
 
