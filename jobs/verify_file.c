@@ -397,6 +397,10 @@ static int is_known_attr(const known *k, const char *path, const char *name)
         found = strcmp(path, allowed[i][0]) == 0 && !strchr(name, ' ') &&
                 strstr(allowed[i][1], word);
     free(word);
+    word = cv_asprintf("%s" CV_VERIFY_ATTRIBUTE "%s", path, name);
+    for (size_t i = 0; i < k->n && !found; i++)
+        found = strcmp(k->path[i], word) == 0;
+    free(word);
     return found;
 }
 
