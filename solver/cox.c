@@ -2,7 +2,7 @@
  * moments of risk sets are never kept: each row's x x' counts with the hazard
  * that was cumulated while it was at risk, so that one weighted product of the
  * rows is all there is.  First pass, from the last time to the first: means of
- * risk sets, their outer products taken off.  Second pass, back: the product. */
+ * risk sets, their outer products taken off.  Second pass: the product. */
 #include "solver/cox.h"
 
 #include <math.h>
