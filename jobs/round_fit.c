@@ -160,8 +160,9 @@ static cv_history_row *record(cv_run *run, const cv_attempt *at,
     double loss = s[CV_FIT_ITERATIONS] > 0.0 && !cv_fit_is(run, "pca")
                       ? 0.5 * s[CV_FIT_DEVIANCE] / s[CV_FIT_ROWS]
                       : (double)NAN;
-    cv_history_row *h =
-        cv_round_record(run, at->n, loss, s[CV_FIT_DECREMENT], phases);
+    double decrement =
+        s[CV_FIT_ITERATIONS] > 1.0 ? s[CV_FIT_DECREMENT] : (double)NAN;
+    cv_history_row *h = cv_round_record(run, at->n, loss, decrement, phases);
     for (int j = 0; j < CV_MAX_METRICS; j++)
         h->metrics[j] = NAN;
     return h;

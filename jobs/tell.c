@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "jobs/budget.h"
+#include "jobs/fit.h"
 #include "solver/blas.h"
 
 static void add_number(cv_buf *b, const char *label, const char *name, double v)
@@ -16,6 +17,20 @@ static void add_number(cv_buf *b, const char *label, const char *name, double v)
     if (!isnan(v))
         cv_buf_printf(b, fabs(v) < 1e5 ? "  %s%s %.4f" : "  %s%s %.4g", label,
                       name, v);
+}
+
+/* How many iterations there will be is not known: no time is left to tell. */
+static void format_fit(cv_buf *b, const cv_run *run)
+{
+    const double *s = cv_fit_scalars(run);
+    cv_buf_printf(b, "round %lld, at most %d", (long long)run->round,
+                  run->job->training.rounds);
+    if (run->round == 1 && !run->job->privacy.enabled)
+        cv_buf_printf(b, "  means of %d columns", run->fit->model->p);
+    else if (s[CV_FIT_ITERATIONS] > 0.0 && s[CV_FIT_DEVIANCE] > 0.0)
+        cv_buf_printf(b, "  deviance %.8g", s[CV_FIT_DEVIANCE]);
+    add_number(b, "", "epsilon", run->history[run->n_history - 1].epsilon);
+    cv_buf_printf(b, "  silos %d", run->fed.n_silos);
 }
 
 /* A live line has to fit a terminal: less of it, and time left before the
@@ -78,7 +93,8 @@ static void tell_privacy(const cv_run *run)
 void cv_tell_start(const cv_run *run)
 {
     char count[32], id[17];
-    cv_format_count(count, sizeof count, (int64_t)run->n);
+    size_t n = run->fit ? (size_t)run->fit->q : run->n;
+    cv_format_count(count, sizeof count, (int64_t)n);
     cv_hex(id, run->run_id, 8);
     cv_log(CV_LOG_INFO, "run_start",
            "name=%s run_id=%s silos=%d ranks=%d strategy=%s model=%s "
@@ -89,9 +105,10 @@ void cv_tell_start(const cv_run *run)
     if (run->options->progress == CV_PROGRESS_OFF)
         return;
     char text[200];
-    snprintf(text, sizeof text, "%s: %d silos on %d ranks, %s, %s parameters%s",
+    snprintf(text, sizeof text, "%s: %d silos on %d ranks, %s, %s %s%s",
              run->job->name, run->fed.n_silos, run->fed.size,
-             run->job->model.kind, count, run->round ? ", resumed" : "");
+             run->job->model.kind, count, run->fit ? "columns" : "parameters",
+             run->round ? ", resumed" : "");
     cv_progress_show(text);
     cv_progress_end();
     tell_privacy(run);
@@ -111,7 +128,10 @@ void cv_tell_round(const cv_run *run, double started, int64_t first)
 {
     const cv_history_row *h = &run->history[run->n_history - 1];
     cv_buf text = {0};
-    format_round(&text, run, started, first);
+    if (run->fit)
+        format_fit(&text, run);
+    else
+        format_round(&text, run, started, first);
     cv_progress_show(cv_buf_text(&text));
     cv_buf_free(&text);
     cv_log(
