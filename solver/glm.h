@@ -12,14 +12,14 @@
  *  z = eta - offset + (y - mu)/d, so that H^-1 g are the first coefficients.
  *
  *  own_intercept: the silo has an intercept a of its own that never leaves it.
- *  At given b it is found here, by Fisher scoring to convergence, and g and H are
+ *  At given b it is found here, by scoring to convergence, and g and H are
  *  those of the profile likelihood: g - H_ba H_aa^-1 g_a, H - H_ba H_aa^-1 H_ab
  *  (in the first iteration, of the weighted least squares).  Columns are centred
  *  before products are summed: nothing cancels where their means are large.  rows
  *  are then all of the silo's.  A silo whose intercept runs away (all y 0, or 1)
  *  adds nothing to g and H; its limit deviance is 0.  Where it would run into the
- *  border of the link's domain (identity and sqrt of poisson with all y 0; log of
- *  binomial with all y 1) there is no such limit: bad.
+ *  border of the link's domain (identity and sqrt of poisson: a row of y 0; log of
+ *  binomial: of y 1) the likelihood has no maximum inside: bad.
  *
  *  Rows of weight 0 count nothing, whatever their y; their x must be finite.
  *

@@ -63,8 +63,8 @@ void cv_glm_eval(const cv_glm_rows *g, int first, const double *offset,
     int finite = cv_family_valid(f, k->eta, k->mu, m);
     cv_family_variance(f, k->mu, k->v, m);
     s->pearson += working(k, y, w, m, &finite);
-    if (first)
-        for (size_t i = 0; i < m; i++)
+    for (size_t i = 0; first && i < m; i++)
+        if (k->work[i] > 0.0) /* an empty row's offset may be anything */
             k->resid[i] +=
                 k->work[i] * (k->eta[i] - (offset ? offset[i] : 0.0));
     double deviance = cv_family_deviance(f, y, k->mu, w, m);

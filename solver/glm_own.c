@@ -1,15 +1,18 @@
-/* The intercept that a silo keeps for itself: Fisher scoring on one coefficient
+/* The intercept that a silo keeps for itself: scoring on one coefficient
  * with all others fixed. */
 #include <math.h>
 
 #include "solver/glm_parts.h"
 
-enum { MOST_STEPS = 200, MOST_HALVINGS = 60 };
+enum { MOST_STEPS = 1000, MOST_HALVINGS = 60 };
 
 /* Relative to the largest eta, and to the sum of |r|. What is left is corrected
  * to first order by the profile's score. */
 static const double CLOSE = 1e-11;
-/* Where rounding of eta lets no step do better, this will do. */
+/* The score, relative to the sums of |r| and W |eta|, at which small steps mean
+ * that it is found. At a border of the domain steps become small as well, for
+ * W grows, but the score does not. (In a perfect fit |r| is nothing but
+ * rounding.) */
 static const double FAIR = 1e-6;
 
 int cv_glm_one_class(const cv_glm_rows *g)
@@ -32,7 +35,7 @@ int cv_glm_one_class(const cv_glm_rows *g)
 
 /* What scoring needs at an intercept. */
 typedef struct {
-    double deviance, score, info, total_abs, largest;
+    double deviance, score, info, total_abs, total_eta, largest;
     int bad;
 } state;
 
@@ -40,7 +43,8 @@ static void look(cv_glm_job *job, cv_glm_lane *k, int start)
 {
     const cv_glm_rows *g = job->rows;
     k->sums = (cv_glm_sums){0};
-    k->total_work = k->total_resid = k->total_abs = k->largest = 0.0;
+    k->total_work = k->total_resid = 0.0;
+    k->total_abs = k->total_eta = k->largest = 0.0;
     for (int64_t i = k->from; i < k->to && k->sums.bad == 0.0;
          i += job->block) {
         int64_t m = k->to - i < job->block ? k->to - i : job->block;
@@ -51,8 +55,10 @@ static void look(cv_glm_job *job, cv_glm_lane *k, int start)
             k->total_work += k->work[r];
             k->total_resid += k->resid[r];
             k->total_abs += fabs(k->resid[r]);
-            if (k->work[r] > 0.0)
-                k->largest = fmax(k->largest, fabs(k->eta[r]));
+            if (!(k->work[r] > 0.0))
+                continue;
+            k->total_eta += k->work[r] * fabs(k->eta[r]);
+            k->largest = fmax(k->largest, fabs(k->eta[r]));
         }
     }
 }
@@ -80,6 +86,7 @@ static state state_of(cv_glm_job *job, double intercept,
         s.score += k->total_resid;
         s.info += k->total_work;
         s.total_abs += k->total_abs;
+        s.total_eta += k->total_eta;
         s.largest = fmax(s.largest, k->largest);
         s.bad |= k->sums.bad != 0.0;
     }
@@ -87,26 +94,31 @@ static state state_of(cv_glm_job *job, double intercept,
     return s;
 }
 
+/* Must eta be above 0 (1), below 0 (-1), or neither? */
+static int border(const cv_family *f)
+{
+    if (f->kind == CV_FAMILY_BINOMIAL)
+        return f->link == CV_LINK_LOG ? -1 : 0;
+    return f->link == CV_LINK_SQRT ||
+           (f->kind != CV_FAMILY_GAUSSIAN &&
+            (f->link == CV_LINK_INVERSE || f->link == CV_LINK_IDENTITY));
+}
+
 /* Move a start that is out of the domain to the inside of its border. */
 static double into_domain(const cv_glm_job *job, double a)
 {
     const cv_glm_rows *g = job->rows;
-    cv_family_kind kind = g->family.kind;
-    cv_link_kind link = g->family.link;
     double low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < g->n; i++)
         if (!g->weights || g->weights[i] > 0.0) {
             low = fmin(low, job->base[i]);
             high = fmax(high, job->base[i]);
         }
-    double spread = 0.01 * (high - low);
-    int positive = link == CV_LINK_SQRT ||
-                   (kind != CV_FAMILY_GAUSSIAN &&
-                    (link == CV_LINK_INVERSE || link == CV_LINK_IDENTITY));
-    if (positive && !(a + low > 0.0))
-        return -low + fabs(a + low) + spread;
-    if (kind == CV_FAMILY_BINOMIAL && link == CV_LINK_LOG && !(a + high < 0.0))
-        return -high - fabs(a + high) - spread;
+    double inside = 0.01 * (high - low);
+    if (border(&g->family) > 0 && !(a + low > 0.0))
+        return -low + fabs(a + low) + inside;
+    if (border(&g->family) < 0 && !(a + high < 0.0))
+        return -high - fabs(a + high) - inside;
     return a;
 }
 
@@ -120,9 +132,8 @@ static int has_rows(const cv_glm_rows *g)
 
 /* A step that does not make the deviance worse (by more than rounding may), or
  * -1. Moves *a and *s. */
-static int take_step(cv_glm_job *job, double *a, state *s)
+static int take_step(cv_glm_job *job, double step, double *a, state *s)
 {
-    double step = s->score / s->info;
     for (int h = 0; h < MOST_HALVINGS && *a + step != *a; h++) {
         state next = state_of(job, *a + step, look_at);
         if (!next.bad &&
@@ -136,20 +147,37 @@ static int take_step(cv_glm_job *job, double *a, state *s)
     return -1;
 }
 
+/* The expected information may be several times smaller than the observed one
+ * (log of binomial), and scoring would then swing around the maximum for ever:
+ * from the second step on, the observed one, of the last two scores, is taken
+ * where it is not much smaller. */
+static double curvature(const state *s, double a, const state *last,
+                        double last_a)
+{
+    double observed = (last->score - s->score) / (a - last_a);
+    return observed > s->info / 4.0 ? observed : s->info;
+}
+
 static int search(cv_glm_job *job, double *a)
 {
-    state s = state_of(job, 0.0, look_start);
+    state s = state_of(job, 0.0, look_start), last;
     if (s.bad)
         return -1;
     *a = into_domain(job, s.score / s.info);
     s = state_of(job, *a, look_at);
+    double slope = s.info;
     for (int i = 0; i < MOST_STEPS && !s.bad; i++) {
-        double step = fabs(s.score / s.info);
-        if (step <= CLOSE * s.largest || fabs(s.score) <= CLOSE * s.total_abs)
+        double step = s.score / slope, last_a = *a, size = fabs(s.score);
+        int fair = size <= FAIR * fmax(s.total_abs, s.total_eta);
+        if ((fair && size <= CLOSE * s.largest * s.info) ||
+            size <= CLOSE * s.total_abs)
             return 0;
-        if (take_step(job, a, &s))
-            return *a + step == *a || fabs(s.score) <= FAIR * s.total_abs ? 0
-                                                                          : -1;
+        last = s;
+        if (take_step(job, step, a, &s)) {
+            int rounding = !border(&job->rows->family) && *a + step == *a;
+            return fair || rounding ? 0 : -1;
+        }
+        slope = curvature(&s, *a, &last, last_a);
     }
     return -1;
 }

@@ -19,10 +19,11 @@ typedef struct {
     double *eta, *mu, *d, *v, *work, *resid; /* (block) */
     double *centred, *scaled;                /* (block, p) */
     cv_glm_sums sums;
-    double *score, *info; /* (p), (p, p) */
-    double *lift;         /* (p): sum W (x - centre), or sum w x */
-    double total_work, total_resid, total_abs; /* sums of W, r, |r| */
-    double largest;                            /* max |eta| */
+    double *score, *info;           /* (p), (p, p) */
+    double *lift;                   /* (p): sum W (x - centre), or sum w x */
+    double total_work, total_resid; /* sums of W, r */
+    double total_abs, total_eta;    /* of |r|, W |eta| */
+    double largest;                 /* max |eta| */
 } cv_glm_lane;
 
 typedef struct {
