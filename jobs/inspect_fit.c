@@ -76,8 +76,9 @@ static void say_model(const cv_saved *s)
 static const cv_feature *response_of(const cv_saved *s)
 {
     const char *name = s->fit->formula->response.column;
-    if (strcmp(s->schema->target.name, name) == 0)
-        return &s->schema->target;
+    const cv_feature *target = &s->schema->target;
+    if (target->name && strcmp(target->name, name) == 0)
+        return target;
     for (int i = 0; i < s->schema->n_features; i++)
         if (strcmp(s->schema->features[i].name, name) == 0)
             return &s->schema->features[i];
