@@ -1,6 +1,5 @@
 #include "io/formula.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>

@@ -273,6 +273,12 @@ static int check_data(const checker *c)
 {
     const cv_job *job = c->job;
     int pooled = is_kind(job, "ridge") || is_kind(job, "kernel_ridge");
+    if (job->training.weights != CV_WEIGHTS_ROWS)
+        return cv_job_wrong(c, "training.weights",
+                            "not used with model.kind '%s', which counts every "
+                            "row once (model.weights has weights of rows); "
+                            "remove the key",
+                            job->model.kind);
     if (job->data.missing == CV_MISSING_MEAN)
         return cv_job_wrong(c, "data.missing",
                             "expected drop or fail: a fit uses whole rows");

@@ -32,7 +32,8 @@ int cv_keys_applies(const cv_keys *keys, const cv_key *key, const void *base,
     if (!key->when)
         return 1;
     const cv_key *other = cv_keys_find(keys, key->when, strlen(key->when));
-    CV_CHECK(other && !other->when);
+    /* Rows are read in order, those without a condition first. */
+    CV_CHECK(other && (!other->when || other < key));
     const char *word =
         cv_keys_word(other, strstr(key->when, "[]") ? item : base);
     for (const char *const *w = key->among; word && *w; w++)

@@ -181,8 +181,8 @@ static void build_panel(cv_run *run, int s, const panel *p)
         cv_glm_profile_panel(x, last - first, (int)q, r->work, r->mean,
                              (int)p->j0, (int)p->j1, p->product, p->scratch);
     else /* the weights of a part are its own: they begin at 0 */
-        cv_gram_panel(x, last - first, (int)q, r->work, (int)p->j0,
-                      (int)p->j1, p->product, p->scratch);
+        cv_gram_panel(x, last - first, (int)q, r->work, (int)p->j0, (int)p->j1,
+                      p->product, p->scratch);
     if (shared)
         cv_sum_f64_all(fed->silo, p->product,
                        (size_t)p->j1 * (size_t)(p->j1 - p->j0));

@@ -133,6 +133,8 @@ static void test_many_columns(void **state)
         int vars, terms;
     } cases[] = {{"x7 ~ .", N - 1, N - 1},
                  {"x7 ~ . - x9 - C(x9)", N - 2, N - 2},
+                 {"x7 ~ . - x3 + x3 + x3", N - 1, N - 1},
+                 {"x7 ~ . - x3 + x3 - x3", N - 2, N - 2},
                  {"x7 ~ . * z", N, 2 * N - 1},
                  {"log(x7) ~ . + offset(x9)", N - 2, N - 2},
                  {"Surv(x7, x8) ~ . - .", 0, 0}};
