@@ -4,8 +4,11 @@
  *  cv_frame_plan says which columns the matrix has: it needs formula and schema,
  *  not data, and is the same at every silo and in `covey predict`.  Categories
  *  are coded as R does with treatment contrasts: the first level is the
- *  reference; where a term's margin without a category is not in the model (as
- *  without an intercept), that category has a column for each of its levels.
+ *  reference; where a term's margin without a category is not in the model, that
+ *  category has a column for each of its levels.  R's rule to the letter: the
+ *  margin is in the model if it is empty or a term before holds all of it; of a
+ *  formula without an intercept the first category of the first term that has
+ *  one has all its levels.
  *  Names: "(Intercept)", "age", "log(age)", "C(sex)=m", "age:C(sex)=m"; a column
  *  of the data that is a category without being written C() is "sex=m".
  *
@@ -65,16 +68,23 @@ typedef struct {
     double *weights; /* (n) or NULL: all 1 */
     double *offset;  /* (n) sum of the offsets, or NULL: all 0 */
     int64_t *row;    /* (n) number of the row in the table */
-    uint64_t *content; /* (n) hash of the whole row as it is in the file */
+    uint64_t *content; /* (n) hash of the whole row as it is in the file; NULL
+                        * if the table has none */
     int64_t n_missing; /* rows left out because a value was missing */
 } cv_frame;
 
 /** Build the frame of one silo; consumes *table (read with filter.f64) either
- *  way. with_response 0: response, event and weights are not looked at
- *  (predict).
+ *  way, and takes over its memory for x where both are about as wide (x is then
+ *  longer than n * p). with_response 0: response, event and weights are not
+ *  looked at (predict).
+ *
+ *  Bounds of the schema, of the target too, hold for terms, offsets, weights and
+ *  the response: numbers are clamped into them before any function.
  *
  *  Missing values: schema->missing DROP leaves the row out, FAIL is an error;
- *  MEAN is not for frames.
+ *  MEAN is an error. What is missing in columns that the formula and the roles
+ *  do not use does not matter, and rows that are left out are not looked at
+ *  further.
  *  Errors: CV_ERR_INPUT with the column's name (rows and values in err->site):
  *  level unknown, log of a number <= 0 (and other functions out of their
  *  domain or not finite), event neither 0 nor 1, time not > 0 (0 is allowed),

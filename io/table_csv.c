@@ -322,19 +322,6 @@ static void decide(csv_column *c, const cv_csv_field *f)
         c->kind = cv_number(&v, f->text, f->len) < 0 ? CATEGORY : NUMBER;
 }
 
-/* Of the kept row that is being read. */
-static void put(csv_reader *r, int32_t to, double v)
-{
-    cv_table *t = r->table;
-    size_t row = (size_t)r->n_kept * (size_t)t->n_cols;
-    if (r->f64)
-        ((double *)t->x)[row + (size_t)to] = v;
-    else if (to == TO_TARGET)
-        t->y[r->n_kept] = (float)v;
-    else
-        ((float *)t->x)[row + (size_t)to] = (float)v;
-}
-
 /* The bytes of a row without its line end. */
 static uint64_t content(const char *from, const char *end)
 {
@@ -347,12 +334,16 @@ static uint64_t content(const char *from, const char *end)
 
 static int read_row(csv_reader *r, int keep)
 {
+    cv_table *t = r->table;
+    size_t at = (size_t)r->n_kept * (size_t)t->n_cols;
+    double *wide = r->f64 && t->x ? (double *)t->x + at : NULL;
+    float *x = !r->f64 && t->x ? (float *)t->x + at : NULL;
     const char *from = r->csv.at;
     cv_csv_field f = {0};
     int64_t line = r->csv.line;
     size_t n = r->names.n, j = 0;
     if (keep)
-        r->table->lines[r->n_kept] = line;
+        t->lines[r->n_kept] = line;
     for (; !f.last; j++) {
         if (cv_csv_next(&r->csv, &f))
             return fail_at(r, f.line, r->csv.problem);
@@ -368,10 +359,13 @@ static int read_row(csv_reader *r, int keep)
                                      : read_number(r, j, &f, &v);
         if (rc)
             return rc;
-        put(r, c->to, v);
+        if (wide)
+            wide[c->to] = v;
+        else
+            *(c->to == TO_TARGET ? &t->y[r->n_kept] : &x[c->to]) = (float)v;
     }
     if (keep && r->f64)
-        r->table->content[r->n_kept] = content(from, r->csv.at);
+        t->content[r->n_kept] = content(from, r->csv.at);
     if (j == n)
         return 0;
     cv_source_fail(r->src, r->err,

@@ -18,6 +18,12 @@ typedef struct {
 
 /** "WHAT: the HDF5 file ...", after a function of io/h5in.h failed. */
 int cv_h5_refused(const cv_h5_input *in, const char *what);
+/** One name in an attribute; malloc'd, or NULL. */
+char *cv_h5_name(cv_h5_input *in, const cv_h5in_attr *a);
+/** The names of the columns of /x, and the levels in /categories, which need
+ *  all names of the table. */
+int cv_h5_column_names(cv_h5_input *in);
+int cv_h5_categories(cv_h5_input *in);
 /** How many rows of /x to read at a time, and how many of those are kept. */
 int64_t cv_h5_block(const cv_h5_input *in);
 int64_t cv_h5_kept(const cv_h5_input *in, int64_t first, int64_t n);

@@ -122,8 +122,6 @@ static int look(const cv_job *job, const check_options *opt, view *v,
                 cv_err *err)
 {
     int rc = 0;
-    if (cv_job_is_fit(job))
-        return cv_check_fit(job, opt->silo, opt->silo_dir, err);
     if (job->simulate.enabled) {
         char *path = beside(job->file, job->simulate.source);
         rc = look_at(job, path, "simulate.source", v, err);
@@ -361,7 +359,8 @@ static void print_costs(const cv_job *job, const cv_model *model, const view *v)
            job->checkpoint.every, job->checkpoint.keep);
 }
 
-static int print_plan(const cv_job *job, const view *v, cv_err *err)
+static int print_plan(const cv_job *job, const check_options *opt,
+                      const view *v, cv_err *err)
 {
     cv_model *model = NULL;
     char hex[65];
@@ -373,13 +372,18 @@ static int print_plan(const cv_job *job, const view *v, cv_err *err)
     }
     printf("job         %s, digest %.16s\n", job->name, hex);
     print_silos(job);
-    if (!cv_job_is_fit(job)) {
+    int rc = 0;
+    if (cv_job_is_fit(job)) {
+        rc = cv_check_fit(job, opt->silo, opt->silo_dir, err);
+    } else {
         print_data(job, v);
         print_training(job);
     }
+    if (rc)
+        return rc;
     print_masks(job);
     print_privacy(job);
-    int rc = print_chain(job, err);
+    rc = print_chain(job, err);
     if (!rc && model)
         print_costs(job, model, v);
     if (!rc)
@@ -411,10 +415,10 @@ int cv_cmd_check(int argc, char **argv, cv_err *err)
     cv_job *job = NULL;
     view v = {0};
     int rc = cv_job_load(argv[optind], &job, err);
-    if (!rc)
+    if (!rc && !cv_job_is_fit(job))
         rc = look(job, &opt, &v, err);
     if (!rc)
-        rc = print_plan(job, &v, err);
+        rc = print_plan(job, &opt, &v, err);
     cv_schema_destroy(&v.schema);
     cv_job_destroy(&job);
     return rc;

@@ -211,12 +211,12 @@ static int make_fit(cv_run *run, cv_err *err)
     return 0;
 }
 
-/* Every silo counts the same: shares are those of the roster. */
-static void weigh_equal(cv_run *run)
+/* A silo's share is that of its rows, which it does not tell. */
+static void hide_weights(cv_run *run)
 {
     run->weight = CV_NEW(run->fed.n_silos, double);
     for (int i = 0; i < run->fed.n_silos; i++)
-        run->weight[i] = 1.0 / run->fed.n_silos;
+        run->weight[i] = (double)NAN;
 }
 
 /* Ranks that share a silo split its rows, so they must hold the same ones. */
@@ -254,7 +254,7 @@ int cv_fit_rows_all(cv_run *run, cv_sources *src, cv_err *err)
     if (rc)
         return rc;
     run->threads = cv_blas_set_threads(run->threads);
-    weigh_equal(run);
+    hide_weights(run);
     return 0;
 }
 

@@ -14,6 +14,8 @@
 
 int cv_target_of_job(const cv_job *job)
 {
+    if (cv_job_is_fit(job)) /* the job's two levels make it one */
+        return job->data.n_target_levels > 0;
     int needs = cv_model_needs_classes(job->model.kind);
     if (needs == 2 && job->data.target_type != CV_TARGET_AUTO)
         return job->data.target_type == CV_TARGET_CATEGORY;

@@ -2,7 +2,7 @@
  * moments of risk sets are never kept: each row's x x' counts with the hazard
  * that was cumulated while it was at risk, so that one weighted product of the
  * rows is all there is.  First pass, from the last time to the first: means of
- * risk sets, their outer products taken off.  Second pass, back: the product. */
+ * risk sets, their outer products taken off.  Second pass: the product. */
 #include "solver/cox.h"
 
 #include <math.h>
@@ -41,20 +41,16 @@ static int all_finite(const double *v, int64_t n)
     return finite;
 }
 
-/* The mean of each column, or what all rows have: it is then 0 exactly. */
+/* The mean of each column; 0 where it would overflow. */
 static void find_centre(cv_cox *c)
 {
     size_t p = (size_t)c->p;
+    for (int64_t i = 0; i < c->n; i++)
+        for (size_t j = 0; j < p; j++)
+            c->centre[j] += c->x[(size_t)i * p + j];
     for (size_t j = 0; j < p; j++) {
-        double sum = 0.0, first = c->n > 0 ? c->x[j] : 0.0;
-        int constant = 1;
-        for (int64_t i = 0; i < c->n; i++) {
-            double v = c->x[(size_t)i * p + j];
-            sum += v;
-            constant &= v == first;
-        }
-        sum /= (double)c->n;
-        c->centre[j] = constant ? first : isfinite(sum) ? sum : 0.0;
+        double mean = c->centre[j] / (double)c->n;
+        c->centre[j] = isfinite(mean) ? mean : 0.0;
     }
 }
 

@@ -49,9 +49,9 @@ void cv_cox_pass(const cv_cox *c, const double *b, cv_cox_sums *sums,
                  double *score, double *info);
 
 /** Concordance of -(offset + x b) with time within the silo, as survival's
- *  concordance(fit) counts it (pairs of comparable rows; weights 1): concordant,
- *  discordant, tied in x, tied in y, tied in both. O(n log n). All 0 if an eta
- *  is not finite. */
+ *  concordance(fit) counts it (pairs of comparable rows; weights 1):
+ *  concordant, discordant, tied in x, tied in y, tied in both. O(n log n). All
+ *  0 if an eta is not finite. */
 enum { CV_CONCORDANCE = 5 };
 void cv_cox_concordance(const cv_cox *c, const double *b,
                         double count[CV_CONCORDANCE]);

@@ -216,7 +216,7 @@ double cv_spd_rcond(const cv_spd *s)
 }
 
 /* Rows of v from the last to the first; a vector's sign is a matter of rounding
- * without a rule. Of elements as large but for rounding the first one counts. */
+ * without a rule. Of elements as large but for rounding the first counts. */
 static void turn(double *v, size_t p)
 {
     for (size_t i = 0; i < p / 2; i++)

@@ -16,16 +16,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .levels = levels},
                              {.name = "age", .type = CV_FEATURE_NUMBER}};
     cv_row_filter only = {.declared_only = 1};
+    cv_row_filter wide[] = {{.f64 = 1}, {.f64 = 1, .declared_only = 1}};
     char *text = malloc(size + 1);
     memcpy(text, data, size);
     text[size] = '\0';
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 5; k++) {
         cv_source src = {.path = "f",
                          .role = "data",
                          .target = "y",
                          .features = features,
                          .n_features = 3,
-                         .filter = k == 1 ? &only : NULL,
+                         .filter = k == 1   ? &only
+                                   : k >= 3 ? &wide[k - 3]
+                                            : NULL,
                          .target_only = k == 2};
         cv_table *t = NULL;
         cv_err err;

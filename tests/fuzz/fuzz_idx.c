@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cv_source src = {.path = "f", .role = "data", .target = "label"};
+    cv_row_filter wide = {.f64 = 1};
     cv_table *t = NULL;
     cv_err err;
     if (size == 0)
@@ -19,8 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *images = malloc(at), *labels = malloc(n - at);
     memcpy(images, data + 1, at);
     memcpy(labels, data + 1 + at, n - at);
-    for (int k = 0; k < 2; k++) {
-        src.target_only = k;
+    for (int k = 0; k < 3; k++) {
+        src.target_only = k == 1;
+        src.filter = k == 2 ? &wide : NULL;
         cv_idx_parse(&src, images, at, at < n ? labels : NULL, n - at, &t,
                      &err);
         cv_table_destroy(&t);

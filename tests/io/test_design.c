@@ -453,6 +453,22 @@ static void test_schema_errors(void **state)
     cv_table_destroy(&t);
 }
 
+/* Words in a target that must be a number: what would make classes of them. */
+static void test_words_in_a_number(void **state)
+{
+    (void)state;
+    test_job j;
+    job_init(&j, "y");
+    cv_table *t = csv("a,y\n1,no\n2,yes\n", &j);
+    cv_schema *s;
+    cv_err err = {0};
+    assert_input_error(cv_schema_of_table(t, &j.job, 0, &s, &err), &err,
+                       "found a category; data.target_levels: [..] makes it a "
+                       "class",
+                       NULL);
+    cv_table_destroy(&t);
+}
+
 static void test_encode_errors(void **state)
 {
     (void)state;
@@ -642,6 +658,7 @@ static void test_text_round_trip(void **state)
 #define HEAD "covey-schema 1\tdrop\tnone\n"
 #define Y    "target\tnumber\ty\n"
 #define A    "feature\tnumber\ta\n"
+#define NONE "no target\n"
 
 static void test_hostile_text(void **state)
 {
@@ -649,7 +666,8 @@ static void test_hostile_text(void **state)
     static const char *const good[] = {
         HEAD Y A "end\n", HEAD "target\tcategory\ty\tfound\n" A "end\n",
         HEAD Y "feature\tcategory\ta\tdeclared\tu\tv\nshift\t0x1p+0\nunit\t2\n"
-               "end\n"};
+               "end\n",
+        HEAD NONE A "end\n"};
     static const char *const bad[] = {
         "",
         "\n",
@@ -659,6 +677,15 @@ static void test_hostile_text(void **state)
         "covey-schema 1\tpray\tnone\n" Y A "end\n",
         HEAD A "end\n",
         HEAD Y "end\n",
+        HEAD NONE "end\n",
+        HEAD NONE Y A "end\n",
+        HEAD NONE NONE A "end\n",
+        HEAD Y NONE A "end\n",
+        HEAD "no target\tnumber\ty\n" A "end\n",
+        HEAD "no target\t\n" A "end\n",
+        HEAD "no target \n" A "end\n",
+        HEAD "target\n" A "end\n",
+        HEAD "target\tnumber\t\n" A "end\n",
         HEAD Y A,
         HEAD Y A "end",
         HEAD Y A "end\nend\n",
@@ -716,6 +743,125 @@ static void test_hostile_text(void **state)
         assert_int_equal(rc, CV_ERR_INPUT);
         assert_true(err.text[0] && !s);
     }
+}
+
+/* A model without a response: no target in text, merge and encoding. */
+static void test_no_target(void **state)
+{
+    (void)state;
+    test_job j;
+    people_job(&j);
+    j.job.data.target = NULL;
+    cv_table *t = csv("age,sex,ward,ill\n1,m,3,1\n2,f,4,0\n", &j);
+    cv_schema *s = must_schema(t, &j, 0), *other, *none = NULL;
+    assert_null(s->target.name);
+    assert_int_equal(s->n_features, j.job.data.n_features);
+    assert_round_trip(s);
+    char *text = cv_schema_to_text(s);
+    assert_non_null(strstr(text, "\nno target\nfeature\t"));
+    cv_err err = {0};
+    assert_int_equal(cv_schema_from_text(text, &none, &err), 0);
+    assert_int_equal(cv_schema_merge(none, s, &err), 0);
+    free(text);
+    /* every column of an undeclared file, and with secure_aggregation */
+    test_job all;
+    job_init(&all, NULL);
+    all.job.secure_aggregation.enabled = 1;
+    cv_table *u = csv("a,b\n1,2\n3,4\n", &all);
+    other = must_schema(u, &all, 1);
+    assert_int_equal(other->n_features, 2);
+    cv_schema_destroy(&other);
+    cv_table_destroy(&u);
+    /* not to be mixed with one that has a target */
+    j.job.data.target = "ill";
+    cv_table *with = csv("age,sex,ward,ill\n1,m,3,1\n", &j);
+    other = must_schema(with, &j, 0);
+    assert_string_equal(other->target.name, "ill");
+    assert_input_error(cv_schema_merge(s, other, &err), &err,
+                       "target differs between silos: one has 'ill'", NULL);
+    assert_input_error(cv_schema_merge(other, s, &err), &err,
+                       "target differs between silos: one has 'ill'", NULL);
+    cv_design *d;
+    assert_int_equal(cv_design_encode(&t, s, CV_DESIGN_TARGET, &d, &err), 0);
+    assert_true(d->n_rows == 2 && !d->y);
+    cv_design_destroy(&d);
+    cv_table_destroy(&with);
+    cv_schema_destroy(&other);
+    cv_schema_destroy(&none);
+    cv_schema_destroy(&s);
+}
+
+/* A declared feature with the target's name says what the target is. */
+static void test_declared_target_bounds(void **state)
+{
+    (void)state;
+    test_job j;
+    job_init(&j, "y");
+    declare_bounds(&j, "a", 0, 1);
+    declare_bounds(&j, "y", -0.1, 1e300);
+    cv_row_filter wide = {.f64 = 1};
+    static const char text[] = "a,b,y\n1,2,3\n";
+    for (int kind = 0; kind < 2; kind++) {
+        cv_source src = {
+            .role = "data", .target = "y", .filter = kind ? &wide : NULL};
+        cv_table *t = NULL;
+        cv_err err = {0};
+        assert_int_equal(cv_csv_parse(&src, text, strlen(text), &t, &err), 0);
+        assert_int_equal(t->y == NULL, kind);
+        cv_schema *s = must_schema(t, &j, 0), *back;
+        assert_int_equal(s->n_features, 1);
+        assert_round_trip(s);
+        char *saved = cv_schema_to_text(s);
+        assert_int_equal(cv_schema_from_text(saved, &back, &err), 0);
+        assert_true(back->target.has_bounds && back->target.lo == -0.1 &&
+                    back->target.hi == 1e300);
+        back->target.hi = 2;
+        assert_input_error(cv_schema_merge(s, back, &err), &err,
+                           "target 'y': its bounds differ", NULL);
+        free(saved);
+        cv_schema_destroy(&back);
+        cv_schema_destroy(&s);
+        cv_table_destroy(&t);
+    }
+}
+
+/* Of doubles the target is a column of x, and y_whole speaks of that. */
+static void test_target_of_doubles(void **state)
+{
+    (void)state;
+    test_job j;
+    job_init(&j, "y");
+    for (int k = 0; k < 4; k++) {
+        int whole = k & 1, is_y = k >> 1;
+        cv_table *t = cv_table_alloc(2, 2, CV_TYPE_F64);
+        t->cols[0].name = cv_strdup(is_y ? "a" : "y");
+        t->cols[1].name = cv_strdup(is_y ? "y" : "b");
+        t->y_col = 1;
+        t->y_whole = whole;
+        ((double *)t->x)[2 + is_y] = 3;
+        cv_schema *s = must_schema(t, &j, 2);
+        int class = whole && is_y;
+        assert_int_equal(s->target.type,
+                         class ? CV_FEATURE_CATEGORY : CV_FEATURE_NUMBER);
+        assert_int_equal(s->target.n_levels, class ? 4 : 0);
+        assert_int_equal(s->n_features, 1);
+        cv_schema_destroy(&s);
+        cv_table_destroy(&t);
+    }
+    /* what a design makes of them is floats, as of any other table */
+    job_init(&j, "y");
+    declare_bounds(&j, "a", 0, 1);
+    cv_table *t = cv_table_alloc(2, 2, CV_TYPE_F64);
+    t->cols[0].name = cv_strdup("y");
+    t->cols[1].name = cv_strdup("a");
+    memcpy(t->x, (double[]){5, 0.1, 6, 7}, 4 * sizeof(double));
+    cv_schema *s = must_schema(t, &j, 0);
+    cv_design *d = must_encode(t, s);
+    assert_int_equal(d->type, CV_TYPE_F32);
+    assert_true(((float *)d->x)[0] == 0.1f && ((float *)d->x)[1] == 1.0f);
+    assert_true(d->y[0] == 5 && d->y[1] == 6);
+    cv_design_destroy(&d);
+    cv_schema_destroy(&s);
 }
 
 static void test_flipped_text(void **state)
@@ -1005,12 +1151,16 @@ int main(void)
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_declared_target),
         cmocka_unit_test(test_schema_errors),
+        cmocka_unit_test(test_words_in_a_number),
         cmocka_unit_test(test_encode_errors),
         cmocka_unit_test(test_predict_needs_no_target),
         cmocka_unit_test(test_levels_by_value),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test(test_text_round_trip),
         cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_no_target),
+        cmocka_unit_test(test_declared_target_bounds),
+        cmocka_unit_test(test_target_of_doubles),
         cmocka_unit_test(test_flipped_text),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_merge_keeps_order),

@@ -1,12 +1,15 @@
-#Values that test_cox.c compares with, from survival's coxph:
-#Rscript tests / solver / make_cox_values.R> tests / solver / reference_cox.h
-#clang - format - i tests / solver / reference_cox.h
-#The rows come from a generator that test_cox.c has as well.
-suppressMessages(library(survival)) state < -2024 n < -180 u <
-    -matrix(0, n, 9) for (i in 1 : n)
-{
-    for (j in 1 : 9) {
-        state < -(state * 16807) % % 2147483647 u[i, j] < -state / 2147483647
+# Values that test_cox_reference.c compares with, from survival's coxph:
+#   Rscript tests/solver/make_cox_values.R > tests/solver/reference_cox.h
+#   clang-format -i tests/solver/reference_cox.h
+# The rows come from a generator that test_cox_reference.c has as well.
+suppressMessages(library(survival))
+state <- 2024
+n <- 180
+u <- matrix(0, n, 9)
+for (i in 1:n) {
+    for (j in 1:9) {
+        state <- (state * 16807) %% 2147483647
+        u[i, j] <- state / 2147483647
     }
 }
 x <- cbind(40 + floor(45 * u[, 1]), u[, 2] < 0.4, floor(3.2 * u[, 3]),
@@ -49,44 +52,39 @@ typedef struct {
 } cox_reference;
 
 static const cox_reference cox_references[] = {
-    ", sep = "
-    ")
-        for (risk in c("pooled", "silo", "bins"))
-    {
-        for (ties in c("efron", "breslow")) {
-            for (weighted in 0 : 1) {
-                y < -Surv(if (risk == "bins") upper else time, event) stratum <
-                    -if (risk == "silo") silo else rep(1, n) w <
-                    -if (weighted) weights else rep(1, n) o <
-                    -if (weighted) offset else rep(0, n) fit <
-                    -function(b, iterations) suppressWarnings(coxph(
-                        y ~x + offset(o) + strata(stratum), weights = w,
-                        ties = ties, robust = FALSE, init = b,
-                        control = coxph.control(eps = 1e-14, toler.chol = 1e-15,
-                                                iter.max = iterations))) score <
-                    -function(f)
-                        colSums(residuals(f, type = "score", weighted = TRUE))
-                            count < -function(b)
-                {
-                    lp < -as.vector(x % * % b + o) k <
-                        -concordance(y ~lp + strata(stratum), reverse = TRUE)
-                            $count if (is.matrix(k)) colSums(k) else k
-                }
-                zero < -fit(rep(0, p), 0) at < -fit(b, 0) best <
-                    -fit(b, 50) if (!weighted) stopifnot(
-                        count(coef(best)) ==
-                        colSums(matrix(concordance(best) $count, ncol = 5)))
-                        cat("{\"", risk, "\", \"", ties, "\", ", weighted, ", ",
-                            best$nevent, ",\n",
-                            list_of(c(zero$loglik[2], at$loglik[2],
-                                      best$loglik[2])),
-                            ",\n{", list_of(score(zero)), ", ",
-                            list_of(score(at)), "},\n", list_of(at$var), ",\n",
-                            list_of(coef(best)), ", ",
-                            list_of(sqrt(diag(best$var))), ",\n{",
-                            list_of(count(coef(best))), ", ",
-                            list_of(count(few)), "}},\n", sep = "")
+", sep = "")
+for (risk in c("pooled", "silo", "bins")) {
+    for (ties in c("efron", "breslow")) {
+        for (weighted in 0:1) {
+            y <- Surv(if (risk == "bins") upper else time, event)
+            stratum <- if (risk == "silo") silo else rep(1, n)
+            w <- if (weighted) weights else rep(1, n)
+            o <- if (weighted) offset else rep(0, n)
+            fit <- function(b, iterations)
+                suppressWarnings(coxph(y ~ x + offset(o) + strata(stratum),
+                    weights = w, ties = ties, robust = FALSE, init = b,
+                    control = coxph.control(eps = 1e-14, toler.chol = 1e-15,
+                                            iter.max = iterations)))
+            score <- function(f)
+                colSums(residuals(f, type = "score", weighted = TRUE))
+            count <- function(b) {
+                lp <- as.vector(x %*% b + o)
+                k <- concordance(y ~ lp + strata(stratum), reverse = TRUE)$count
+                if (is.matrix(k)) colSums(k) else k
             }
+            zero <- fit(rep(0, p), 0)
+            at <- fit(b, 0)
+            best <- fit(b, 50)
+            if (!weighted)
+                stopifnot(count(coef(best)) == colSums(matrix(
+                    concordance(best)$count, ncol = 5)))
+            cat("{\"", risk, "\", \"", ties, "\", ", weighted, ", ", best$nevent,
+                ",\n", list_of(c(zero$loglik[2], at$loglik[2], best$loglik[2])),
+                ",\n{", list_of(score(zero)), ", ", list_of(score(at)), "},\n",
+                list_of(at$var), ",\n", list_of(coef(best)), ", ",
+                list_of(sqrt(diag(best$var))), ",\n{", list_of(count(coef(best))),
+                ", ", list_of(count(few)), "}},\n", sep = "")
         }
     }
+}
 cat("};\n\n#endif\n")

@@ -172,20 +172,24 @@ static void test_finite_differences(void **unused)
     }
 }
 
-/* Etas of thousands, rising or falling with time: the earliest rows' risks are
- * e^9000 times the last ones', or the other way round. */
+/* How eta goes with time: risks of the earliest rows are e^9000 times those of
+ * the last ones, or the other way round; or rise by so little from one time to
+ * the next that rows on both sides of every change of scale count. */
+static const double slopes[] = {9000.0, -9000.0, 900.0, -900.0,
+                                80.0,   -80.0,   -40.0};
+
 static void test_huge_eta(void **unused)
 {
     (void)unused;
     const double b[2] = {0.5, -0.25};
-    for (int k = 0; k < 8; k++) {
-        double slope = (k & 1 ? 9000.0 : -9000.0) * (k & 4 ? 1.0 : 0.1);
-        cox_rows r = rows_noise(150, 2, 40, 4);
+    for (int k = 0; k < 2 * 7; k++) {
+        cox_rows r =
+            rows_noise(k / 2 < 4 ? 150 : 400, 2, k / 2 < 4 ? 40 : 300, 4);
         for (int i = 0; i < r.n; i++)
-            r.offset[i] = slope * r.time[i] / 10.0 + (i % 3 == 0 ? 720.0 : 0.0);
-        cv_cox *c = rows_model(&r, -1, 1, both[k / 2 % 2]);
-        cox_fit f = pass_at(c, b);
-        cox_fit want = plain_fit(&r, 1, both[k / 2 % 2], b);
+            r.offset[i] = slopes[k / 2] * r.time[i] / 10.0 +
+                          (k / 2 < 4 && i % 3 == 0 ? 720.0 : 0.0);
+        cv_cox *c = rows_model(&r, -1, 1, both[k & 1]);
+        cox_fit f = pass_at(c, b), want = plain_fit(&r, 1, both[k & 1], b);
         assert_true(f.sums.bad == 0.0);
         assert_fits(&f, &want, 2, 1e-9);
         cv_cox_destroy(&c);
@@ -233,16 +237,29 @@ static void test_constant_columns(void **unused)
         cv_cox_destroy(&c);
         rows_free(&r);
     }
-    /* Varies, but those at risk at an event's time are all alike. */
-    const double x[] = {0.1, 0.3, 0.3, 0.7, 0.7}, time[] = {1, 2, 3, 4, 5};
-    const uint8_t event[] = {0, 0, 0, 1, 1};
-    cv_cox *c = cv_cox_create(x, 5, 1, time, event, NULL, NULL, CV_TIES_EFRON);
-    cox_fit f = pass_at(c, b);
-    assert_true(f.info[0] == 0.0);
-    assert_close(f.score[0], 0.0, 1e-15);
-    assert_true(f.sums.events == 2.0);
-    assert_close(f.sums.loglik, -log(2.0), 1e-15);
-    cv_cox_destroy(&c);
+}
+
+/* Varies, but all who are at risk when something happens are alike. */
+static void test_constant_in_risk_sets(void **unused)
+{
+    (void)unused;
+    const double b[3] = {0.3, 0.7, -0.2};
+    for (int k = 0; k < 20; k++) {
+        cox_rows r = rows_noise(300, 3, 50, 30 + k);
+        for (int i = 0; i < r.n; i++) {
+            r.event[i] &= r.time[i] >= 4.0;
+            if (r.time[i] >= 4.0)
+                r.x[3 * i + 1] = 1.0 + k / 7.0;
+        }
+        cv_cox *c = rows_model(&r, -1, 1, both[k & 1]);
+        cox_fit f = pass_at(c, b);
+        assert_true(f.sums.bad == 0.0 && f.sums.events > 0.0);
+        assert_true(f.info[0] > 1.0 && f.info[8] > 1.0);
+        assert_true(f.info[1] == 0.0 && f.info[4] == 0.0 && f.info[5] == 0.0);
+        assert_close(f.score[1], 0.0, 1e-11);
+        cv_cox_destroy(&c);
+        rows_free(&r);
+    }
 }
 
 static void test_nothing(void **unused)
@@ -387,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_huge_eta),
         cmocka_unit_test(test_large_means),
         cmocka_unit_test(test_constant_columns),
+        cmocka_unit_test(test_constant_in_risk_sets),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_concordance),
