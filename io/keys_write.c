@@ -33,6 +33,8 @@ static int is_given(const cv_key *key, const void *base)
     const char *at = (const char *)base + key->offset;
     if (key->flags & CV_KEY_QUIET)
         return strcmp(cv_keys_word(key, base), key->def) != 0;
+    if (key->type == CV_KEY_TEXT || key->type == CV_KEY_NAME)
+        return *(char *const *)at != NULL; /* a check may take a default away */
     if (key->def || (key->flags & CV_KEY_REQUIRED))
         return 1;
     switch (key->type) {
@@ -44,9 +46,6 @@ static int is_given(const cv_key *key, const void *base)
         return *(const int64_t *)at != 0;
     case CV_KEY_NUMBER:
         return *(const double *)at < 0 || *(const double *)at > 0;
-    case CV_KEY_TEXT:
-    case CV_KEY_NAME:
-        return *(char *const *)at != NULL;
     default:
         return int_at(base, key->count) != 0;
     }

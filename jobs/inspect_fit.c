@@ -52,7 +52,8 @@ static void say_model(const cv_saved *s)
         cv_buf_printf(&b, ", ties %s",
                       job->model.ties ? job->model.ties : "efron");
     if (m->kind == CV_FIT_KERNEL_RIDGE)
-        cv_buf_printf(&b, ", %d random features of %d columns", m->q - 1, m->p);
+        cv_buf_printf(&b, ", %d random features of %d column%s", m->q - 1, m->p,
+                      m->p == 1 ? "" : "s");
     if (m->kind == CV_FIT_PCA)
         cv_buf_printf(&b, ", %d of %d components, of the %s matrix",
                       m->components, m->p,
@@ -76,8 +77,9 @@ static void say_model(const cv_saved *s)
 static const cv_feature *response_of(const cv_saved *s)
 {
     const char *name = s->fit->formula->response.column;
-    if (strcmp(s->schema->target.name, name) == 0)
-        return &s->schema->target;
+    const cv_feature *target = &s->schema->target;
+    if (target->name && strcmp(target->name, name) == 0)
+        return target;
     for (int i = 0; i < s->schema->n_features; i++)
         if (strcmp(s->schema->features[i].name, name) == 0)
             return &s->schema->features[i];

@@ -48,7 +48,7 @@ static int read_table(const cv_saved *s, const char *path, int with_response,
     for (int i = 0; i < schema->n_features; i++)
         if (is_used(s, schema->features[i].name, with_response))
             used[n++] = schema->features[i];
-    if (is_used(s, schema->target.name, with_response))
+    if (schema->target.name && is_used(s, schema->target.name, with_response))
         used[n++] = schema->target;
     int rc = cv_table_guess_format(path, &format, err);
     if (!rc)

@@ -204,7 +204,12 @@ static int check_digest(const cv_saved *s, const char *path, cv_err *err)
 
 static int load_trained(cv_saved *s, cv_err *err)
 {
-    int rc = cv_transform_for_job(s->job, s->schema, &s->transform, err);
+    int rc = s->schema->target.name
+                 ? cv_transform_for_job(s->job, s->schema, &s->transform, err)
+                 : cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                              "/data/schema has no target, which model %s "
+                              "cannot do without",
+                              s->job->model.kind);
     if (!rc)
         rc = cv_model_for_job(s->job, s->schema, &s->model, err);
     if (!rc)

@@ -118,7 +118,7 @@ static int decimals_of(double v, int digits)
 cv_number_format cv_number_format_of(const double *v, size_t n, int digits,
                                      int most)
 {
-    enum { WIDEST = 12 };
+    enum { WIDEST = 11 };
     cv_number_format f = {0, digits};
     double largest = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -176,8 +176,10 @@ void cv_p_text(char out[CV_CELL_TEXT], double p, cv_number_format f)
         snprintf(out, CV_CELL_TEXT, "NA");
     else if (p < 2.2e-16)
         snprintf(out, CV_CELL_TEXT, "<2e-16");
-    else if (p < 1e-3)
+    else if (p < 1e-4)
         snprintf(out, CV_CELL_TEXT, "%.*e", P_DIGITS - 1, p);
+    else if (p < 1e-3)
+        snprintf(out, CV_CELL_TEXT, "%.*f", decimals_of(p, P_DIGITS), p);
     else
         snprintf(out, CV_CELL_TEXT, "%.*f", f.decimals, p);
 }

@@ -27,7 +27,7 @@ void cv_text_columns_print(FILE *out, const cv_text_columns *t, int width);
 
 /** How R's format() writes a column of numbers: fixed, with as many decimals as
  *  the smallest of them needs for `digits` digits (and at most `most`), or, where
- *  that is wider than 12 places, each with an exponent. NaN: "NA". */
+ *  that is wider than 11 places, each with an exponent. NaN: "NA". */
 typedef struct {
     int decimals; /* -1: with exponents */
     int digits;

@@ -82,13 +82,14 @@ void cv_verify_labels(cv_verify *v)
 {
     const cv_job *job = v->saved.job;
     const cv_proof *last = &v->proofs.proof[v->proofs.n - 1];
+    const char *target = v->saved.schema->target.name; /* pca has none */
     int64_t n = (int64_t)cv_saved_params(&v->saved)->n;
     if (attr_is(v, "/model", "kind", job->model.kind) &&
         (!job->model.n_hidden ||
          attr_is(v, "/model", "activation", job->model.activation)) &&
         attr_counts(v, "/model", "parameters", n) &&
         attr_is(v, "/optimizer", "strategy", job->training.strategy) &&
-        attr_is(v, "/data", "target", v->saved.schema->target.name) &&
+        (!target || attr_is(v, "/data", "target", target)) &&
         attr_counts(v, "/proofs", "attempt", last->attempt) &&
         attr_counts(v, "/proofs", "collusion", v->collusion) &&
         privacy_holds(v))

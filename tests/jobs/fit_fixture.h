@@ -17,22 +17,28 @@
 #include "core/mem.h"
 #include "jobs/saved.h"
 
-/* model: what stands in the braces of the job's model. */
-static inline cv_job *fixture_job(const char *model)
+/* model: what stands in the braces of the job's model; data: of its data. */
+static inline cv_job *fixture_job_with(const char *model, const char *data,
+                                       const char *rest)
 {
     cv_job *job = NULL;
     cv_err err = {0};
     char *text = cv_asprintf("covey: 1\n"
                              "name: fitted\n"
                              "silos: [{name: north}, {name: south}]\n"
-                             "data: {format: csv}\n"
+                             "data: {%s}\n"
                              "model: {%s}\n"
-                             "training: {rounds: 25, min_silos: 2}\n",
-                             model);
+                             "training: {rounds: 25, min_silos: 2}\n%s",
+                             data, model, rest);
     if (cv_job_parse(text, "job.yaml", &job, &err))
         fprintf(stderr, "fixture: %d: %s\n%s\n", err.line, err.text, text);
     free(text);
     return job;
+}
+
+static inline cv_job *fixture_job(const char *model)
+{
+    return fixture_job_with(model, "format: csv", "");
 }
 
 /* Numbers, separated by blanks; the target first. */
