@@ -75,3 +75,29 @@ void cv_blas_sgemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k,
                 b_t ? CblasTrans : CblasNoTrans, dim(m), dim(n), dim(k), alpha,
                 a, dim(lda), b, dim(ldb), beta, c, dim(ldc));
 }
+
+void cv_blas_dgemm(int a_t, int b_t, int64_t m, int64_t n, int64_t k,
+                   double alpha, const double *a, int64_t lda, const double *b,
+                   int64_t ldb, double beta, double *c, int64_t ldc)
+{
+    cv_blas_threads();
+    cblas_dgemm(CblasRowMajor, a_t ? CblasTrans : CblasNoTrans,
+                b_t ? CblasTrans : CblasNoTrans, dim(m), dim(n), dim(k), alpha,
+                a, dim(lda), b, dim(ldb), beta, c, dim(ldc));
+}
+
+void cv_blas_dsyrk(int a_t, int64_t n, int64_t k, double alpha, const double *a,
+                   int64_t lda, double beta, double *c, int64_t ldc)
+{
+    cv_blas_threads();
+    cblas_dsyrk(CblasRowMajor, CblasUpper, a_t ? CblasTrans : CblasNoTrans,
+                dim(n), dim(k), alpha, a, dim(lda), beta, c, dim(ldc));
+}
+
+void cv_blas_dgemv(int a_t, int64_t m, int64_t n, double alpha, const double *a,
+                   int64_t lda, const double *x, double beta, double *y)
+{
+    cv_blas_threads();
+    cblas_dgemv(CblasRowMajor, a_t ? CblasTrans : CblasNoTrans, dim(m), dim(n),
+                alpha, a, dim(lda), x, 1, beta, y, 1);
+}
