@@ -33,9 +33,12 @@ static double spread(double sum, double square, double n, double mean)
     return v > 1e-14 * mean * mean ? sqrt(v) : 0.0;
 }
 
+/* Is coefficient j that of the constant? */
 static int is_intercept(const cv_run *run, int j)
 {
-    return run->fit->model->plan->term[j] < 0;
+    return cv_fit_is(run, "kernel_ridge")
+               ? j == 0
+               : run->fit->model->plan->term[j] < 0;
 }
 
 /* Is there a constant that takes up the means: an intercept, of all or of each
@@ -60,7 +63,7 @@ static void set_units(const cv_run *run, const double *m)
         double size = sqrt(square[j] / n);
         centre[j] = 0.0;
         unit[j] = 1.0;
-        if (is_intercept(run, j) || (kernel && !pooled))
+        if ((!kernel && is_intercept(run, j)) || (kernel && !pooled))
             continue;
         if (constant)
             centre[j] = mean;
@@ -109,9 +112,9 @@ static void set_penalty(const cv_run *run)
     if (!fit->penalty)
         fit->penalty = CV_NEW(fit->q, double);
     for (int j = 0; j < fit->q; j++) {
-        int intercept = kernel ? j == 0 : is_intercept(run, j);
         double u = kernel || pooled ? 1.0 : unit[j];
-        fit->penalty[j] = intercept ? 0.0 : run->job->model.ridge / (u * u);
+        fit->penalty[j] =
+            is_intercept(run, j) ? 0.0 : run->job->model.ridge / (u * u);
     }
 }
 

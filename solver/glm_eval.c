@@ -46,6 +46,15 @@ static double working(const cv_glm_lane *k, const double *y, const double *w,
     return pearson;
 }
 
+/* Of ones and zeros without weights the log-likelihood is -deviance/2. */
+static int binary(const cv_glm_rows *g, const double *y, size_t m)
+{
+    int yes = g->family.kind == CV_FAMILY_BINOMIAL && !g->weights;
+    for (size_t i = 0; yes && i < m; i++)
+        yes = y[i] == 0.0 || y[i] == 1.0;
+    return yes;
+}
+
 void cv_glm_eval(const cv_glm_rows *g, int first, const double *offset,
                  int likelihood, int64_t i0, int64_t rows, cv_glm_lane *k)
 {
@@ -70,7 +79,9 @@ void cv_glm_eval(const cv_glm_rows *g, int first, const double *offset,
     double deviance = cv_family_deviance(f, y, k->mu, w, m);
     s->deviance += deviance;
     s->extreme += count_extreme(f->kind, k->mu, m);
-    if (likelihood && finite) {
+    if (likelihood && binary(g, y, m))
+        s->family[0] -= 0.5 * deviance;
+    else if (likelihood && finite) {
         double sums[CV_FAMILY_SUMS];
         cv_family_sums(f, y, k->mu, w, m, sums);
         for (int i = 0; i < CV_FAMILY_SUMS; i++)

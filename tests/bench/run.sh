@@ -23,7 +23,7 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] ||
     set -- train round launch mnist memory checkpoint saving quickstart silos \
-        noise transform cox dpsgd private journal accountant settle \
+        noise transform cox glm dpsgd private journal accountant settle \
         verify
 
 sh jobs/packages.sh build data tests node bench
@@ -66,7 +66,7 @@ bench() {
     case $1 in
     train | checkpoint) "$1" ;;
     round) mpirun -n 4 "$build/tests/bench/bench_round" ;;
-    noise | transform | cox | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
+    noise | transform | cox | glm | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
     private) mpirun -n 4 "$build/tests/bench/bench_private_round" ;;
     journal) "$build/tests/bench/bench_journal" "$build/bench" ;;
     launch | mnist | memory | saving | quickstart | silos | settle | verify)
