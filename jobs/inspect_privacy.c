@@ -93,10 +93,13 @@ static void say_masks(const cv_saved *s, const cv_saved_privacy *p)
 {
     int t = p->collusion;
     say("sums",
-        "every silo's update was masked; what the others saw of it is the sum "
+        "every silo's %s masked; what the others saw of %s is the sum "
         "over at least %d silos, which each of them checked against the silos' "
         "commitments (%s)",
-        s->job->training.min_silos > t + 2 ? s->job->training.min_silos : t + 2,
+        s->fit ? "sums were" : "update was", s->fit ? "them" : "it",
+        s->fit                               ? s->job->n_silos
+        : s->job->training.min_silos > t + 2 ? s->job->training.min_silos
+                                             : t + 2,
         p->simulated || s->job->simulate.enabled
             ? "silos are SIMULATED: one party holds all data and keys"
             : "their signatures are for `covey verify` to check");
@@ -105,8 +108,11 @@ static void say_masks(const cv_saved *s, const cv_saved_privacy *p)
         "another silo than the sum of the rest",
         t, t == 1 ? "" : "s");
     say("not proved",
-        "that a silo trained on true data, clipped, or added its noise as it "
-        "should: each site vouches for its own program%s",
+        "that a silo %s true data%s: each site vouches for its own program%s",
+        s->fit ? "summed" : "trained on",
+        !s->fit                   ? ", clipped, or added its noise as it should"
+        : s->job->privacy.enabled ? ", or added its noise as it should"
+                                  : "",
         s->job->privacy.enabled
             ? ""
             : ". Masks hide updates; what the model itself tells about single "
