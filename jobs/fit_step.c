@@ -36,9 +36,8 @@ static double spread(double sum, double square, double n, double mean)
 /* Is coefficient j that of the constant? */
 static int is_intercept(const cv_run *run, int j)
 {
-    return cv_fit_is(run, "kernel_ridge")
-               ? j == 0
-               : run->fit->model->plan->term[j] < 0;
+    return cv_fit_is(run, "kernel_ridge") ? j == 0
+                                          : run->fit->model->plan->term[j] < 0;
 }
 
 /* Is there a constant that takes up the means: an intercept, of all or of each

@@ -305,12 +305,14 @@ static void print_omitted(const report *r)
                (long long)r->n_rounds);
 }
 
-static void print_silos(const report *r)
+static void print_silos(const cv_job *job, const report *r)
 {
     enum { SHOW = 24 };
     printf("\n%-24s %8s %8s  %s\n", "silo", "share", "rounds", "last round");
     for (int64_t i = 0; i < r->n_silos && i < SHOW; i++) {
-        char share[16] = "masked";
+        char share[16];
+        snprintf(share, sizeof share, "%s",
+                 job->secure_aggregation.enabled ? "masked" : "-");
         if (!isnan(r->share[i]))
             snprintf(share, sizeof share, "%.2f%%", 100.0 * r->share[i]);
         printf("%-24s %8s %8lld  %s\n", r->silo[i], share,
@@ -353,7 +355,7 @@ int cv_cmd_inspect(int argc, char **argv, cv_err *err)
             cv_inspect_fit_print(&s);
         print_history(&r, s.fit != NULL);
         print_omitted(&r);
-        print_silos(&r);
+        print_silos(s.job, &r);
         cv_privacy_report_print(&s, &privacy);
     }
     cv_privacy_report_free(&privacy);
