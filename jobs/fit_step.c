@@ -375,6 +375,37 @@ static int find_runaway(const cv_run *run, const double *variance)
     return worst;
 }
 
+/* Standard errors where no rank holds the inverse: of the columns from its
+ * diagonal, of the intercept a = b_0 - sum_j (c_j / u_j) b_j from one more
+ * solve. */
+static int errors_of_parts_all(cv_run *run, const double *diag, cv_err *err)
+{
+    cv_fit *fit = run->fit;
+    size_t q = (size_t)fit->q;
+    const double *centre = cv_fit_of(run, "centre");
+    const double *unit = cv_fit_of(run, "unit");
+    double *se = cv_fit_of(run, "standard_errors");
+    double phi = cv_fit_scalars(run)[CV_FIT_DISPERSION], intercept = 0.0;
+    double *t = CV_NEW(2 * q, double), *v = t + q;
+    for (size_t j = 0; j < q; j++) {
+        double root = diag[j] > 0.0 ? sqrt(diag[j]) : INFINITY;
+        t[j] = (is_intercept(run, (int)j) ? 1.0 : -centre[j] / unit[j]) / root;
+    }
+    memcpy(v, t, q * sizeof *t);
+    cv_dist_solve_all(fit->dist, v, 1);
+    for (size_t j = 0; j < q; j++)
+        intercept += t[j] * v[j];
+    int rc = cv_dist_inverse_diagonal_all(fit->dist, v, err);
+    for (size_t j = 0; j < q && !rc; j++) {
+        double variance = is_intercept(run, (int)j)
+                              ? intercept
+                              : v[j] / diag[j] / (unit[j] * unit[j]);
+        se[j] = diag[j] > 0.0 ? sqrt(phi * variance) : (double)NAN;
+    }
+    free(t);
+    return rc;
+}
+
 static int finish_all(cv_run *run, const double *m, const cv_spd *factor,
                       const double *diag, int converged, cv_err *err)
 {
@@ -404,19 +435,8 @@ static int finish_all(cv_run *run, const double *m, const cv_spd *factor,
                     cov[i * q + j] = (double)NAN;
     } else {
         to_data_scale(run, b, NULL);
-        if (fit->dist && cv_fit_is(run, "glm")) {
-            double *v = CV_NEW(q, double);
-            const double *unit = cv_fit_of(run, "unit");
-            double *se = cv_fit_of(run, "standard_errors");
-            rc = cv_dist_inverse_diagonal_all(fit->dist, v, err);
-            /* That of the intercept needs the whole row: it is not told. */
-            for (size_t j = 0; j < q; j++)
-                se[j] =
-                    is_intercept(run, (int)j)
-                        ? (double)NAN
-                        : sqrt(s[CV_FIT_DISPERSION] * v[j] / diag[j]) / unit[j];
-            free(v);
-        }
+        if (fit->dist && cv_fit_is(run, "glm"))
+            rc = errors_of_parts_all(run, diag, err);
     }
     for (size_t j = 0; j < q; j++)
         if (dropped[j] != 0.0)
