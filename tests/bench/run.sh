@@ -4,8 +4,8 @@
 #   sh tests/bench/run.sh [NAME...]     all, or some of: train round launch
 #                                       mnist memory checkpoint saving
 #                                       quickstart silos noise transform dpsgd
-#                                       private journal accountant settle
-#                                       verify
+#                                       private journal accountant glm
+#                                       settle verify
 # BUILD names another build folder, BENCH_TIMES how often to measure. Nothing
 # here is a test: a limit that was missed is a line in the table. README.md says
 # how to read it.
