@@ -245,6 +245,9 @@ void cv_job_destroy(cv_job **job);
  *  not trained? */
 int cv_job_is_fit(const cv_job *job);
 
+/** With privacy: how many sums get noise over the whole run. */
+int64_t cv_job_noisy_sums(const cv_job *job);
+
 /** Index of the silo called name, or -1. */
 int cv_job_silo_index(const cv_job *job, const char *name);
 

@@ -33,6 +33,25 @@ int cv_job_is_fit(const cv_job *job)
            strcmp(job->training.strategy, "newton") == 0;
 }
 
+/* A private linear fit is one noisy sum, and the rest is arithmetic on it; a
+ * logistic one takes all its rounds. */
+static int is_one_shot(const cv_job *job)
+{
+    return cv_job_is_fit(job) &&
+           (is_kind(job, "ridge") ||
+            (job->model.family && strcmp(job->model.family, "gaussian") == 0));
+}
+
+int64_t cv_job_noisy_sums(const cv_job *job)
+{
+    int64_t rounds = job->training.rounds;
+    if (is_one_shot(job))
+        return 1;
+    return job->privacy.unit == CV_UNIT_RECORD && !cv_job_is_fit(job)
+               ? rounds * job->training.local.steps
+               : rounds;
+}
+
 static int is_fit_kind(const cv_job *job)
 {
     return is_kind(job, "glm") || is_kind(job, "cox") ||

@@ -233,7 +233,7 @@ static int find_multiplier(cv_run *run, int honest, cv_err *err)
         return 0;
     }
     segment_of(run, honest, &s);
-    s.steps = b->steps * job->training.rounds;
+    s.steps = cv_job_noisy_sums(job);
     return cv_accountant_noise(NULL, &b->multiplier, &s, cv_budget_method(job),
                                job->privacy.epsilon, job->privacy.delta, err);
 }
@@ -318,7 +318,8 @@ static int plan_all(cv_run *run, cv_err *err)
                         b->multiplier);
     if (!rc)
         rc = find_allowed(run, &round, err);
-    if (!rc && run->round == 0 && b->allowed < run->job->training.rounds &&
+    if (!rc && run->round == 0 &&
+        b->allowed * b->steps < cv_job_noisy_sums(run->job) &&
         run->job->privacy.noise_multiplier <= 0.0)
         rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                         "the noise multiplier %g that rank 0 gave does not "

@@ -275,10 +275,11 @@ static void print_privacy(const cv_job *job)
         printf("            noise as that epsilon needs");
     if (record)
         printf(local ? ", made by each silo" : ", made by all silos in shares");
-    cv_format_count(steps, sizeof steps,
-                    (int64_t)job->training.rounds * job->training.local.steps);
+    cv_format_count(steps, sizeof steps, cv_job_noisy_sums(job));
     printf("\n            %s steps in all", steps);
-    if (record)
+    if (cv_job_is_fit(job))
+        printf(", in each all records");
+    else if (record)
         printf(", sampling %g, expected batch %d", job->privacy.sampling,
                job->training.local.batch);
     else

@@ -81,13 +81,12 @@ static int check_partners(const cv_silo *site, const cv_job *job, cv_err *err)
 static int plan(const cv_job *job, cv_segment *s, cv_err *err)
 {
     int record = job->privacy.unit == CV_UNIT_RECORD;
-    int64_t steps = record ? job->training.local.steps : 1;
     cv_account_method m = job->privacy.accountant == CV_ACCOUNTANT_RDP
                               ? CV_ACCOUNT_RDP
                               : CV_ACCOUNT_PLD;
     *s = (cv_segment){.noise_multiplier = job->privacy.noise_multiplier,
                       .sampling = record ? job->privacy.sampling : 1.0,
-                      .steps = steps * job->training.rounds};
+                      .steps = cv_job_noisy_sums(job)};
     if (s->noise_multiplier > 0.0)
         return 0;
     return cv_accountant_noise(NULL, &s->noise_multiplier, s, m,

@@ -46,7 +46,9 @@ static int add_up(const cv_job *job, cv_privacy_report *p, int with_rest,
     p->epsilon = by_rdp ? rdp.epsilon : pld.epsilon;
     p->rounds_left = -1;
     if (with_rest && job->privacy.epsilon > 0.0 && p->saved.n > 0) {
-        int64_t round = is_record(job) ? job->training.local.steps : 1;
+        int64_t round = is_record(job) && !cv_job_is_fit(job)
+                            ? job->training.local.steps
+                            : 1;
         rc = cv_accountant_steps(a, &steps, &p->saved.segment[p->saved.n - 1],
                                  by_rdp ? CV_ACCOUNT_RDP : CV_ACCOUNT_PLD,
                                  job->privacy.epsilon, job->privacy.delta, err);

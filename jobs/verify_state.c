@@ -234,7 +234,9 @@ static void verify_epsilon(cv_verify *v)
     cv_privacy_report r;
     cv_err err = {0};
     int64_t per_round =
-        job->privacy.unit == CV_UNIT_RECORD ? job->training.local.steps : 1;
+        job->privacy.unit == CV_UNIT_RECORD && !cv_job_is_fit(job)
+            ? job->training.local.steps
+            : 1;
     if (cv_privacy_report_load(&v->saved, &r, 0, &err)) {
         cv_verify_error(v, "ledger", &err);
         return;

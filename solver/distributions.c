@@ -6,8 +6,8 @@
 #include "solver/stirling.h"
 
 static const double HALF_LOG_2PI = 0.91893853320467274178;
-/* No fraction or series here needs as many terms: n^0.5 for n degrees of
- * freedom, n up to 1e12. */
+/* Only the incomplete gamma function needs many, some multiple of sqrt(df): this
+ * is for a df of 1e12. */
 enum { MOST_TERMS = 20000000 };
 
 double cv_normal_two_sided(double z)
@@ -115,9 +115,8 @@ static double log_t_density(const t_point *q)
            (q->a + 0.5) * q->log_x;
 }
 
-/* P(|T| < t) = I_y(1/2, a), by its power series: positive terms. The factor
- * before it, y^(1/2) x^a / (B(1/2, a) / 2), is 2 t density (x y)... in terms of
- * the density: sqrt(y) = sqrt(x) t / sqrt(df). */
+/* P(|T| < t) = I_y(1/2, a), by its power series, whose terms are positive. The
+ * factor before it, 2 y^(1/2) x^a / B(1/2, a), is twice t times the density. */
 static double t_inner(const t_point *q)
 {
     double sum = 1.0, term = 1.0;
@@ -155,7 +154,7 @@ static double t_outer(const t_point *q)
         if (fabs(c * d - 1.0) < DBL_EPSILON)
             break;
     }
-    /* x^a y^(1/2) / B(a, 1/2) = t density x^(-1/2) y^(1/2) sqrt(df)/ t ... */
+    /* x^a y^(1/2) / B(a, 1/2) */
     double log_front =
         a * q->log_x + 0.5 * log(y) + log_gamma_step(a) + 0.5 * log(a / M_PI);
     return exp(log_front) / f;

@@ -3,7 +3,7 @@
 # against the limits and peers.
 #   sh tests/bench/run.sh [NAME...]     all, or some of: train round launch
 #                                       mnist memory checkpoint saving
-#                                       quickstart silos noise transform cox
+#                                       quickstart silos noise transform cox glm
 #                                       dpsgd private journal accountant settle
 #                                       verify
 # BUILD names another build folder, BENCH_TIMES how often to measure. Nothing

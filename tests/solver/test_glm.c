@@ -128,6 +128,9 @@ static void test_one_silo(void **state)
         cv_glm_rows silo = part(&d, &f, 1, 0, ROWS);
         cv_glm_sums sums;
         assert_int_equal(glm_run(&silo, 1, &fit), 0);
+        /* Least squares need one step; the second finds nothing to do. */
+        if (f.kind == CV_FAMILY_GAUSSIAN && f.link == CV_LINK_IDENTITY)
+            assert_int_equal(fit.iterations, 1);
         assert_true(near(fit.b[0], fit_table[c].coef[1]));
         assert_true(near(fit.b[1], fit_table[c].coef[2]));
         assert_true(near(fit.sums.deviance, fit_table[c].deviance));

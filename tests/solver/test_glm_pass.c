@@ -9,69 +9,8 @@
 
 #include <cmocka.h>
 
-#include "core/mem.h"
-#include "core/rand.h"
 #include "solver/blas.h"
-#include "solver/glm.h"
-
-static const char *const all[][2] = {
-    {"gaussian", "identity"}, {"gaussian", "log"},     {"gaussian", "inverse"},
-    {"binomial", "logit"},    {"binomial", "probit"},  {"binomial", "cauchit"},
-    {"binomial", "log"},      {"binomial", "cloglog"}, {"poisson", "log"},
-    {"poisson", "identity"},  {"poisson", "sqrt"},     {"gamma", "inverse"},
-    {"gamma", "identity"},    {"gamma", "log"},
-};
-enum { FAMILIES = sizeof all / sizeof *all };
-
-/* Rows with weights and offset at whose coefficients every eta is well inside
- * the link's domain: it lies around -1 (log of binomial) or 1. */
-typedef struct {
-    cv_glm_rows rows;
-    double *x, *y, *w, *offset, *b;
-} sample;
-
-static sample make_sample(const char *family, const char *link, int64_t n,
-                          int p, int own)
-{
-    sample s = {.x = CV_NEW(n * p, double),
-                .y = CV_NEW(n, double),
-                .w = CV_NEW(n, double),
-                .offset = CV_NEW(n, double),
-                .b = CV_NEW(p, double)};
-    s.rows = (cv_glm_rows){{0}, n, p, s.x, s.y, s.w, s.offset, own};
-    assert_int_equal(cv_family_find(&s.rows.family, family, link), 0);
-    cv_stream r;
-    cv_stream_open(&r, 5, "test rows", (uint64_t)p, 0);
-    int below = strcmp(family, "binomial") == 0 && strcmp(link, "log") == 0;
-    for (int64_t i = 0; i < n; i++) {
-        for (int j = 0; j < p; j++)
-            s.x[i * p + j] = cv_stream_uniform(&r) - 0.5;
-        double u = cv_stream_uniform(&r);
-        s.w[i] = 1.0 + floor(4.0 * u);
-        s.offset[i] = (own     ? 0.0
-                       : below ? -1.0
-                               : 1.0) +
-                      0.2 * (cv_stream_uniform(&r) - 0.5);
-        u = cv_stream_uniform(&r);
-        s.y[i] = s.rows.family.kind == CV_FAMILY_BINOMIAL
-                     ? floor((s.w[i] + 1.0) * u * 0.6) / s.w[i]
-                 : s.rows.family.kind == CV_FAMILY_POISSON ? floor(5.0 * u)
-                                                           : 0.5 + u;
-    }
-    for (int j = 0; j < p; j++)
-        s.b[j] = 0.4 * (cv_stream_uniform(&r) - 0.5) / sqrt(p);
-    cv_stream_close(&r);
-    return s;
-}
-
-static void drop(sample *s)
-{
-    free(s->x);
-    free(s->y);
-    free(s->w);
-    free(s->offset);
-    free(s->b);
-}
+#include "tests/solver/glm_sample.h"
 
 static double deviance_at(const cv_glm_rows *rows, const double *b)
 {
@@ -299,14 +238,6 @@ static void test_threads(void **state)
     }
 }
 
-static int all_zero(const double *x, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (x[i] != 0.0)
-            return 0;
-    return 1;
-}
-
 /* Whatever is out of its domain makes a pass bad, and nothing else comes out. */
 static void test_bad(void **state)
 {
@@ -397,190 +328,13 @@ static void test_ends(void **state)
     }
 }
 
-/* ---- intercepts ---- */
-
-/* Adding numbers to columns changes nothing but the intercept. */
-static void test_shift(void **state)
-{
-    (void)state;
-    enum { P = 3, N = 400 };
-    for (int first = 0; first < 2; first++) {
-        sample s = make_sample("binomial", "logit", N, P, 1);
-        double g[2][P], h[2][P * P];
-        cv_glm_sums sums[2];
-        for (int k = 0; k < 2; k++) {
-            cv_glm_pass(&s.rows, first ? NULL : s.b, &sums[k], g[k], h[k], NULL,
-                        NULL);
-            for (int64_t i = 0; i < N * P; i++)
-                s.x[i] += 1048576.0;
-        }
-        assert_true(fabs(sums[1].deviance / sums[0].deviance - 1.0) < 1e-9);
-        for (int j = 0; j < P; j++)
-            assert_true(fabs(g[1][j] - g[0][j]) < 1e-7);
-        for (int j = 0; j < P * P; j++)
-            assert_true(fabs(h[1][j] - h[0][j]) < 1e-7);
-        drop(&s);
-    }
-}
-
-static void test_one_class(void **state)
-{
-    (void)state;
-    enum { P = 2, N = 9 };
-    static const struct {
-        const char *family, *link;
-        double y, intercept; /* NAN: bad */
-    } cases[] = {
-        {"binomial", "logit", 0.0, -INFINITY},
-        {"binomial", "logit", 1.0, INFINITY},
-        {"binomial", "probit", 1.0, INFINITY},
-        {"binomial", "cauchit", 0.0, -INFINITY},
-        {"binomial", "cloglog", 1.0, INFINITY},
-        {"binomial", "log", 0.0, -INFINITY},
-        {"binomial", "log", 1.0, NAN},
-        {"poisson", "log", 0.0, -INFINITY},
-        {"poisson", "identity", 0.0, NAN},
-        {"poisson", "sqrt", 0.0, NAN},
-    };
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
-        for (int empty = 0; empty < 2; empty++) {
-            sample s = make_sample(cases[c].family, cases[c].link, N, P, 1);
-            double g[P], h[P * P], work[N], resid[N];
-            cv_glm_sums sums;
-            for (int i = 0; i < N; i++)
-                s.y[i] = cases[c].y;
-            if (empty) { /* a row that does not count is of no class */
-                s.y[4] = 0.5;
-                s.w[4] = 0.0;
-            }
-            cv_glm_pass(&s.rows, s.b, &sums, g, h, work, resid);
-            int bad = isnan(cases[c].intercept);
-            if (sums.bad != bad)
-                fail_msg("case %zu: bad %g", c, sums.bad);
-            assert_true(bad || sums.intercept == cases[c].intercept);
-            assert_true(sums.deviance == 0.0 && sums.extreme == 0.0);
-            assert_true(all_zero(g, P) && all_zero(h, P * P));
-            assert_true(all_zero(work, N) && all_zero(resid, N));
-            drop(&s);
-        }
-}
-
-/* How far test_far may go, where there is an answer: gaussian's inverse has a
- * pole wherever eta changes its sign, its log squares e^500, and the clamps of
- * binomial's links and of log make flat steps of the deviance. */
-static int scales_of(int c)
-{
-    static const struct {
-        const char *family, *link;
-        int scales;
-    } few[] = {
-        {"gaussian", "inverse", 0}, {"gaussian", "log", 2},
-        {"binomial", "logit", 2},   {"binomial", "probit", 1},
-        {"binomial", "cauchit", 1}, {"binomial", "cloglog", 1},
-        {"binomial", "log", 1},     {"poisson", "log", 2},
-        {"gamma", "log", 2},
-    };
-    for (size_t i = 0; i < sizeof few / sizeof *few; i++)
-        if (strcmp(all[c][0], few[i].family) == 0 &&
-            strcmp(all[c][1], few[i].link) == 0)
-            return few[i].scales;
-    return 3;
-}
-
-/* Coefficients at which the first guess of the intercept is out of the domain,
- * and some at which the other columns alone are far out. */
-static void test_far(void **state)
-{
-    (void)state;
-    enum { P = 2, N = 60 };
-    static const double scale[] = {1.0, 10.0, 200.0};
-    for (int c = 0; c < FAMILIES; c++)
-        for (int k = 0; k < scales_of(c); k++) {
-            sample s = make_sample(all[c][0], all[c][1], N, P, 1);
-            cv_glm_sums sums;
-            double g[P], resid[N], sum = 0.0, size = 0.0;
-            s.b[0] = 3.0 * scale[k];
-            s.b[1] = -2.0 * scale[k];
-            cv_glm_pass(&s.rows, s.b, &sums, g, NULL, NULL, resid);
-            if (sums.bad != 0.0)
-                fail_msg("%s %s at %g", all[c][0], all[c][1], scale[k]);
-            for (int i = 0; i < N; i++) {
-                sum += resid[i];
-                size += fabs(resid[i]);
-            }
-            if (fabs(sum) > 1e-6 * size)
-                fail_msg("%s %s at %g: %g of %g", all[c][0], all[c][1],
-                         scale[k], sum, size);
-            drop(&s);
-        }
-}
-
-/* No columns: the null model. Its intercept is the weighted mean's link. */
-static void test_no_columns(void **state)
-{
-    (void)state;
-    for (int c = 0; c < FAMILIES; c++) {
-        sample s = make_sample(all[c][0], all[c][1], 50, 0, 1);
-        double top = 0.0, total = 0.0, want;
-        cv_glm_sums sums, first;
-        memset(s.offset, 0, 50 * sizeof *s.offset);
-        for (int i = 0; i < 50; i++) {
-            top += s.w[i] * s.y[i];
-            total += s.w[i];
-        }
-        top /= total;
-        cv_link_apply(&s.rows.family, &top, &want, 1);
-        cv_glm_pass(&s.rows, s.b, &sums, NULL, NULL, NULL, NULL);
-        assert_true(sums.bad == 0.0);
-        assert_true(fabs(sums.intercept - want) < 1e-9 * fmax(1.0, fabs(want)));
-        cv_glm_pass(&s.rows, NULL, &first, s.b, s.b, NULL, NULL);
-        assert_true(first.bad == 0.0);
-        drop(&s);
-    }
-}
-
-/* No rows, or none that counts, or one alone. */
-static void test_few_rows(void **state)
-{
-    (void)state;
-    enum { P = 2 };
-    for (int c = 0; c < FAMILIES; c++)
-        for (int own = 0; own < 2; own++)
-            for (int first = 0; first < 2; first++) {
-                sample s = make_sample(all[c][0], all[c][1], 3, P, own);
-                double g[P], h[P * P];
-                cv_glm_sums sums;
-                const double *b = first ? NULL : s.b;
-                for (int k = 0; k < 2; k++) {
-                    s.rows.n = k ? 3 : 0;
-                    memset(s.w, 0, 3 * sizeof *s.w);
-                    cv_glm_pass(&s.rows, b, &sums, g, h, NULL, NULL);
-                    assert_true(sums.bad == 0.0 && sums.deviance == 0.0 &&
-                                sums.family[0] == 0.0);
-                    assert_true(all_zero(g, P) && all_zero(h, P * P));
-                }
-                s.w[1] = 4.0;
-                s.y[1] = s.rows.family.kind == CV_FAMILY_BINOMIAL ? 0.5 : 2.0;
-                cv_glm_pass(&s.rows, b, &sums, g, h, NULL, NULL);
-                assert_true(sums.bad == 0.0);
-                for (int j = 0; own && j < P; j++)
-                    assert_true(fabs(g[j]) < 1e-12);
-                for (int j = 0; own && j < P * P; j++)
-                    assert_true(fabs(h[j]) < 1e-12);
-                assert_true(!own || first || fabs(sums.deviance) < 1e-12);
-                drop(&s);
-            }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_derivatives), cmocka_unit_test(test_products),
         cmocka_unit_test(test_panels),      cmocka_unit_test(test_splits),
         cmocka_unit_test(test_threads),     cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_ends),        cmocka_unit_test(test_shift),
-        cmocka_unit_test(test_one_class),   cmocka_unit_test(test_far),
-        cmocka_unit_test(test_no_columns),  cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
