@@ -101,7 +101,8 @@ static const command commands[] = {
     {"predict", cv_cmd_predict, "apply a saved model to data",
      "covey predict RUN/run.h5 DATA [-o out.csv]\n\n"
      "DATA is HDF5, CSV or IDX with the model's features by name. Writes one\n"
-     "line per row; where DATA holds the target too, prints the metrics.\n"},
+     "line per row; where DATA holds the target too, prints the metrics.\n"
+     "Of a glm that is the mean and eta, of cox lp and risk, of pca scores.\n"},
     {"convert", cv_cmd_convert, "turn CSV or IDX files into HDF5",
      "covey convert IN OUT.h5 [--target COLUMN] [--category COLUMN]...\n\n"
      "  --target COLUMN    column that becomes /y (else it stays in /x, where\n"

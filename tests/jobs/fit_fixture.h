@@ -185,6 +185,37 @@ static inline fixture fixture_lung(void)
     return f;
 }
 
+/* prcomp(USArrests, scale. = TRUE), its first two components; PC1 the other way
+ * round, so that its largest element is positive. */
+static inline fixture fixture_arrests(int scale)
+{
+    static const double centre[] = {7.788, 170.76, 65.54, 21.232};
+    static const double unit[] = {4.3555097642092884, 83.3376608400170653,
+                                  14.4747634008367854, 9.3663845310596479};
+    static const double variances[] = {2.48024157914949406, 0.98976515253983999,
+                                       0.35656318058082997,
+                                       0.17343008772983542};
+    static const double loadings[] = {
+        0.53589947493815515, 0.58318363490967040,  0.27819087461943298,
+        0.54343209144568294, -0.41818086542095456, -0.18798560423193908,
+        0.87280619306042495, 0.16731863540174582};
+    fixture f = fixture_make(
+        scale ? "kind: pca, scale: true, "
+                "formula: '~ Murder + Assault + UrbanPop + Rape'"
+              : "kind: pca, formula: '~ Murder + Assault + UrbanPop + Rape'",
+        "none Murder Assault UrbanPop Rape");
+    double *s = fixture_scalars(&f);
+    memcpy(cv_fit_view(f.m, f.v, "centre"), centre, sizeof centre);
+    memcpy(cv_fit_view(f.m, f.v, "unit"), unit, sizeof unit);
+    memcpy(cv_fit_view(f.m, f.v, "variances"), variances, sizeof variances);
+    memcpy(cv_fit_view(f.m, f.v, "loadings"), loadings, sizeof loadings);
+    s[CV_FIT_STAGE] = 3.0;
+    s[CV_FIT_ROWS] = 50.0;
+    s[CV_FIT_CONVERGED] = s[CV_FIT_ITERATIONS] = 1.0;
+    s[CV_FIT_TOTAL_VARIANCE] = 4.0;
+    return f;
+}
+
 /* A checkpoint of it, as a run of one round leaves it without masks. */
 static inline int fixture_save(const fixture *f, const char *path, cv_err *err)
 {
