@@ -76,6 +76,30 @@ static int read_public_test(cv_run *run, cv_sources *src, const char *name,
 
 /* ---- simulated silos: one file, rows dealt out ------------------------- */
 
+/* What a partition goes by: the target; rows alone where there is none. */
+static int read_labels(const cv_job *job, const char *path, int64_t *n,
+                       float **y, cv_err *err)
+{
+    cv_table *table = NULL;
+    if (job->data.target)
+        return cv_table_read_target(path, job->data.format, "simulate.source",
+                                    job->data.target, job->data.features,
+                                    job->data.n_features, n, y, err);
+    if (job->simulate.partition != CV_PARTITION_IID &&
+        job->simulate.partition != CV_PARTITION_MODULO)
+        return cv_err_set(err, CV_ERR_INPUT, job->file, 0,
+                          "simulate.partition: expected iid or modulo, for "
+                          "there is no target to go by");
+    int rc = cv_table_read(
+        path, job->data.format, "simulate.source",
+        &(cv_row_filter){.declared_only = job->data.n_features > 0},
+        job->data.features, job->data.n_features, NULL, &table, err);
+    *n = rc ? 0 : table->n_rows;
+    *y = CV_NEW(*n, float);
+    cv_table_destroy(&table);
+    return rc;
+}
+
 static int read_simulated(cv_run *run, cv_sources *src, cv_err *err)
 {
     const cv_job *job = run->job;
@@ -86,9 +110,7 @@ static int read_simulated(cv_run *run, cv_sources *src, cv_err *err)
     int32_t *silo_of = NULL;
     uint8_t *keep = NULL;
     int64_t n = 0;
-    int rc = cv_table_read_target(path, job->data.format, "simulate.source",
-                                  job->data.target, job->data.features,
-                                  job->data.n_features, &n, &y, err);
+    int rc = read_labels(job, path, &n, &y, err);
     if (rc)
         goto out;
     silo_of = CV_NEW(n, int32_t);
@@ -106,6 +128,7 @@ static int read_simulated(cv_run *run, cv_sources *src, cv_err *err)
         path, job->data.format, "simulate.source",
         &(cv_row_filter){.keep = keep,
                          .n_rows = n,
+                         .f64 = cv_job_is_fit(job),
                          .declared_only = job->data.n_features > 0},
         job->data.features, job->data.n_features, job->data.target,
         &src->table[0], err);

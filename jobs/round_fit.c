@@ -157,7 +157,8 @@ static cv_history_row *record(cv_run *run, const cv_attempt *at,
 {
     const double *s = cv_fit_scalars(run);
     double phases[CV_N_PHASES] = {seconds[0], seconds[1]};
-    double loss = s[CV_FIT_ITERATIONS] > 0.0 && !cv_fit_is(run, "pca")
+    /* The first sums are taken at the data, not at a model. */
+    double loss = s[CV_FIT_ITERATIONS] > (cv_fit_is(run, "cox") ? 0.0 : 1.0)
                       ? 0.5 * s[CV_FIT_DEVIANCE] / s[CV_FIT_ROWS]
                       : (double)NAN;
     double decrement =
