@@ -5,11 +5,11 @@
 set -eu
 
 build="build-essential cmake pkg-config openmpi-bin libopenmpi-dev
-libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev
+libscalapack-openmpi-dev libopenblas-dev libhdf5-dev libyaml-dev libssl-dev zlib1g-dev
 libsecp256k1-dev nettle-dev libjansson-dev libcurl4-openssl-dev
 libsqlite3-dev"
 data="dataset-fashion-mnist"
-tests="libcmocka-dev libmpich-dev mpich libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
+tests="libcmocka-dev libmpich-dev mpich libscalapack-mpich-dev libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
 python3-sklearn jq strace"
 fuzz="clang"
 bench="python3 python3-numpy python3-h5py python3-torch python3-mpi4py"
@@ -23,9 +23,11 @@ for set in "$@"; do
     case $set in
     build)
         wanted="$wanted $build"
-        # Another MPI that is in use already is as good as Open MPI.
+        # Another MPI that is in use already is as good as Open MPI, with a
+        # ScaLAPACK of its own: Debian's if it is Debian's.
         if command -v mpicc >/dev/null && ! have libopenmpi-dev; then
             wanted=$(echo $wanted | tr ' ' '\n' | grep -v openmpi | tr '\n' ' ')
+            ! have libmpich-dev || wanted="$wanted libscalapack-mpich-dev"
         fi ;;
     data) wanted="$wanted $data" ;;
     node) # One that is not Debian's does as well, and bars Debian's.

@@ -15,6 +15,7 @@
 #define COVEY_SOLVER_BLOCK_CYCLIC_H
 
 #include <mpi.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/err.h"

@@ -35,7 +35,16 @@ check solver core mpi privacy
 check io core
 check chain core
 check jobs core privacy mpi solver io chain
-outside 'mpi\.h' 'mpi/|jobs/run\.c'
+outside 'mpi\.h' 'mpi/|jobs/run\.c|solver/(block_cyclic\.h|scalapack\.)'
+# ScaLAPACK has no header that could be looked for: its names.
+found=$(grep -rnwE '(C?blacs_|Csys2blacs_|p[ds](potr|syev|gemr))[a-z0-9_]*' \
+    --include='*.[ch]' core privacy mpi solver io chain jobs |
+    grep -v '^solver/scalapack\.c:' || true)
+if [ -n "$found" ]; then
+    echo "ScaLAPACK belongs in solver/scalapack.c only"
+    echo "$found"
+    bad=1
+fi
 outside 'hdf5' 'io/'
 outside 'yaml' 'io/'
 outside 'cblas|openblas|lapack' 'solver/blas'
