@@ -56,7 +56,7 @@ static double one(bench *s, int what)
     double t = cv_now();
     switch (what) {
     case BARE:
-        cv_blas_dsyrk(g->p, g->n, 1.0, g->x, g->p, 0.0, s->info, g->p);
+        cv_blas_dsyrk(1, g->p, g->n, 1.0, g->x, g->p, 0.0, s->info, g->p);
         break;
     case PASS:
         cv_glm_pass(g, s->b, &sums, s->score, s->info, NULL, NULL);
