@@ -1,5 +1,6 @@
 #include "jobs/budget.h"
 
+#include "jobs/fit.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static int is_local(const cv_job *job)
 
 int cv_budget_is_stepped(const cv_job *job)
 {
-    return is_record(job) && !is_local(job);
+    return is_record(job) && !is_local(job) && !cv_job_is_fit(job);
 }
 
 cv_account_method cv_budget_method(const cv_job *job)
@@ -72,12 +73,16 @@ static int plain_bits(const cv_run *run)
 static double most_units(const cv_job *job)
 {
     double b = job->training.local.batch;
+    if (cv_job_is_fit(job)) /* all rows of a silo */
+        return 0x1p31;
     return is_record(job) ? b + 8.0 * sqrt(b) + 32.0 : 1.0;
 }
 
 static double sensitivity_of(const cv_run *run, double clip, int exponent)
 {
     const cv_budget *b = run->budget;
+    if (run->fit)
+        return cv_private_fit_sensitivity(clip, b->d, exponent);
     if (is_record(run->job))
         return cv_private_sensitivity(run->model, clip, exponent);
     double d = cv_silo_sensitivity(clip, b->d, exponent);
@@ -354,8 +359,12 @@ cv_budget *cv_budget_create(cv_run *run)
     cv_budget *b = run->budget = CV_NEW(1, cv_budget);
     int record = is_record(job);
     if (run->fit) {
-        b->clip = 1.0;
-        b->d = 1;
+        b->clip = run->job->privacy.enabled
+                      ? cv_private_fit_bound(&run->fit->secret)
+                      : 1.0;
+        b->d = run->job->privacy.enabled
+                   ? cv_private_fit_words(&run->fit->secret)
+                   : 1;
         b->steps = 1;
         cv_accountant_create(&b->spent);
         return b;

@@ -158,7 +158,7 @@ static void tell_batch(const cv_silo *site, const cv_job *job, int64_t rows)
 {
     double drawn = job->privacy.sampling * (double)rows;
     double batch = job->training.local.batch;
-    if (job->privacy.unit != CV_UNIT_RECORD || rows == 0)
+    if (job->privacy.unit != CV_UNIT_RECORD || rows == 0 || cv_job_is_fit(job))
         return;
     if (drawn < 0.5 * batch || drawn > 2.0 * batch)
         printf("  %-9s draws about %.0f of its rows a step, where the batch "

@@ -11,6 +11,7 @@
  *  fit_sums.c     masked sums of it: numbers, and triangles
  *  fit_step.c     from sums to the next coefficients, and to the result
  *  round_fit.c    the round
+ *  fit_private.c  the same with noise: sums that are private for every record
  *
  *  PROTOCOL, "What else leaves a silo" (statistics without privacy): the roster
  *  is all silos of the job for the whole fit, the start is fixed by the family
@@ -25,13 +26,14 @@
 #include "solver/block_cyclic.h"
 #include "solver/cox.h"
 #include "solver/glm.h"
+#include "solver/private_fit.h"
 
 /** Rows of one hosted silo, as its rank works on them. */
 typedef struct {
     cv_frame *frame;
-    double *mapped;  /* kernel_ridge: (n, q) features; else NULL */
-    cv_cox *cox;     /* cox alone */
-    double *mean;    /* (q) weighted means of the evaluation, of silos with an
+    double *mapped; /* kernel_ridge: (n, q) features; else NULL */
+    cv_cox *cox;    /* cox alone */
+    double *mean;   /* (q) weighted means of the evaluation, of silos with an
                       * intercept of their own, where panels are built */
     double *work, *resid; /* (n) of the evaluation, where panels are built */
     double *info;         /* (q, q) of the evaluation; NULL where panels are */
@@ -67,10 +69,11 @@ typedef struct cv_fit {
     int is_noted;      /* the sites know which rows take part */
     int q;             /* coefficients */
     /* Of the evaluation under way, on leaders. */
-    double *numbers; /* sums over the silos */
-    double *info;    /* (q, q) upper triangle; NULL where dist is */
-    cv_dist *dist;   /* scaled to a unit diagonal */
-    double *penalty; /* (q) in working units */
+    double *numbers;       /* sums over the silos */
+    double *info;          /* (q, q) upper triangle; NULL where dist is */
+    cv_dist *dist;         /* scaled to a unit diagonal */
+    double *penalty;       /* (q) in working units */
+    cv_private_fit secret; /* with privacy: what a record adds */
     double seconds_solve;
 } cv_fit;
 
@@ -117,9 +120,25 @@ int cv_fit_numbers_all(cv_run *run, cv_attempt *at, double *total,
 int cv_fit_info_all(cv_run *run, cv_attempt *at, const double *diag,
                     cv_err *err);
 
+/* ---- round_fit.c ---- */
+
+/** The leaders hold what they have come to (fit->v) against the root's, and take
+ *  the root's last bits; then the ranks of their silos have it. Collective. */
+int cv_fit_agree_all(cv_run *run, cv_err *err);
+
+/* ---- fit_private.c ---- */
+
+/** A round with noise. Collective on world. */
+int cv_round_fit_private_all(cv_run *run, cv_err *err);
+
 /* ---- fit_step.c: on leaders, from the sums; same bytes everywhere ---- */
 
 int cv_fit_take_moments(cv_run *run, cv_err *err);
+/** Penalty of each working coefficient, into fit->penalty. */
+void cv_fit_set_penalty(const cv_run *run);
+/** Coefficients b (q) and cov (q, q; or NULL) from working units to the data's,
+ *  in place. */
+void cv_fit_to_data_scale(const cv_run *run, double *b, double *cov);
 /** Next coefficients, or the result. Collective on fed.leaders. */
 int cv_fit_step_all(cv_run *run, int with_info, cv_err *err);
 

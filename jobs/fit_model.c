@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "solver/fourier.h"
+#include "solver/private_fit.h"
 
 static const char *const kinds[] = {[CV_FIT_GLM] = "glm",
                                     [CV_FIT_COX] = "cox",
@@ -99,7 +100,7 @@ static void name_coefficients(cv_fit_model *m)
                               : cv_asprintf("feature %d", j);
 }
 
-static void lay_out(cv_fit_model *m)
+static void lay_out(cv_fit_model *m, const cv_job *job)
 {
     cv_params *v = &m->params;
     int tested = m->kind == CV_FIT_GLM || m->kind == CV_FIT_COX;
@@ -119,6 +120,8 @@ static void lay_out(cv_fit_model *m)
     cv_params_add(v, "dropped", m->q, 0);
     cv_params_add(v, "norm", m->q, 0);
     cv_params_add(v, "first_variance", m->q, 0);
+    if (job->privacy.enabled && m->family.kind == CV_FAMILY_BINOMIAL)
+        cv_params_add(v, "newton", (int64_t)cv_private_newton_words(m->q), 0);
     if (m->kind == CV_FIT_PCA) {
         cv_params_add(v, "variances", m->q, 0);
         cv_params_add(v, "loadings", m->components, m->q);
@@ -147,7 +150,7 @@ static int make(cv_fit_model *m, const cv_job *job, const cv_schema *schema,
         m->components =
             job->model.components < m->p ? job->model.components : m->p;
     name_coefficients(m);
-    lay_out(m);
+    lay_out(m, job);
     return 0;
 }
 
@@ -176,6 +179,14 @@ void cv_fit_model_destroy(cv_fit_model **model)
     cv_frame_plan_destroy(&m->plan);
     cv_formula_destroy(&m->formula);
     CV_FREE(*model);
+}
+
+cv_private_fit cv_fit_private(const cv_fit_model *m, const cv_job *job)
+{
+    return (cv_private_fit){.logistic = m->family.kind == CV_FAMILY_BINOMIAL,
+                            .intercept = m->formula->intercept,
+                            .q = m->q,
+                            .clip = job->privacy.clip};
 }
 
 static size_t offset_of(const cv_fit_model *m, const char *name)

@@ -20,6 +20,7 @@
 #include "io/job.h"
 #include "solver/family.h"
 #include "solver/params.h"
+#include "solver/private_fit.h"
 
 /** Largest p for which the covariance matrix is kept; above, standard errors
  *  alone. */
@@ -91,7 +92,8 @@ typedef struct {
                        *   norm (q)   diagonal of the first information matrix
                        *   first_variance (q)  diagonal of its inverse, before
                        *                       the dispersion
-                       *   pca: variances (q), loadings (components, q) */
+                       *   pca: variances (q), loadings (components, q)
+     *   private logistic fits: newton, the state of solver/private_fit.h */
 } cv_fit_model;
 
 /** From job and agreed schema. Free with cv_fit_model_destroy.
@@ -103,6 +105,9 @@ typedef struct {
 int cv_fit_model_make(const cv_job *job, const cv_schema *schema,
                       cv_fit_model **out, cv_err *err);
 void cv_fit_model_destroy(cv_fit_model **m);
+
+/** With privacy: what a record adds to the noisy sums. */
+cv_private_fit cv_fit_private(const cv_fit_model *m, const cv_job *job);
 
 /** A view of v (params.n doubles), by name; aborts if there is none. */
 double *cv_fit_view(const cv_fit_model *m, double *v, const char *name);

@@ -206,6 +206,8 @@ static int make_fit(cv_run *run, cv_err *err)
         return rc;
     fit->q = fit->model->q;
     fit->v = CV_NEW(fit->model->params.n, double);
+    if (job->privacy.enabled)
+        fit->secret = cv_fit_private(fit->model, job);
     run->n = fit->model->params.n;
     run->strategy = &cv_newton;
     return 0;

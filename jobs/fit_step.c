@@ -102,7 +102,7 @@ int cv_fit_take_moments(cv_run *run, cv_err *err)
  */
 
 /* ridge |b|^2 on the data's scale, for the working coefficients. */
-static void set_penalty(const cv_run *run)
+void cv_fit_set_penalty(const cv_run *run)
 {
     cv_fit *fit = run->fit;
     const double *unit = cv_fit_of(run, "unit");
@@ -272,7 +272,7 @@ static int solve_parts_all(cv_run *run, const double *g, const double *diag,
 
 /* Coefficients, errors and covariance from working units to the data's: the
  * intercept takes up the centres. cov (q, q) is changed in place. */
-static void to_data_scale(const cv_run *run, double *b, double *cov)
+void cv_fit_to_data_scale(const cv_run *run, double *b, double *cov)
 {
     const cv_fit *fit = run->fit;
     const double *centre = cv_fit_of(run, "centre");
@@ -425,7 +425,7 @@ static int finish_all(cv_run *run, const double *m, const cv_spd *factor,
         if (!cov)
             cov = own = CV_NEW(q * q, double);
         covariance(run, factor, cov);
-        to_data_scale(run, b, cov);
+        cv_fit_to_data_scale(run, b, cov);
         double *se = cv_fit_of(run, "standard_errors");
         for (size_t j = 0; j < q; j++)
             se[j] = dropped[j] != 0.0 ? (double)NAN : sqrt(cov[j * q + j]);
@@ -434,7 +434,7 @@ static int finish_all(cv_run *run, const double *m, const cv_spd *factor,
                 if (dropped[i] != 0.0 || dropped[j] != 0.0)
                     cov[i * q + j] = (double)NAN;
     } else {
-        to_data_scale(run, b, NULL);
+        cv_fit_to_data_scale(run, b, NULL);
         if (fit->dist && cv_fit_is(run, "glm"))
             rc = errors_of_parts_all(run, diag, err);
     }
@@ -694,7 +694,7 @@ int cv_fit_step_all(cv_run *run, int with_info, cv_err *err)
     double *m = fit->numbers, *score = m + CV_E_FIXED, *made = NULL;
     const double *diag = score + fit->q;
     int rc;
-    set_penalty(run);
+    cv_fit_set_penalty(run);
     if (cv_fit_is(run, "pca"))
         return take_components_all(run, diag, err);
     if (fit->edges) {

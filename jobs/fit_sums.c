@@ -40,9 +40,13 @@ void cv_fit_make_room(cv_run *run)
     cv_secure *sec = run->secure;
     size_t q = (size_t)run->fit->q;
     size_t words = q * (q + 1) / 2;
+    if (run->job->privacy.enabled)
+        words = cv_private_fit_words(&run->fit->secret);
     if (!cv_fed_is_leader(&run->fed))
         return;
-    if (cv_fit_is_distributed(run))
+    if (run->job->privacy.enabled)
+        ; /* one sum has them all */
+    else if (cv_fit_is_distributed(run))
         words = q * (size_t)cv_dist_choose(run->fed.n_leaders, (int64_t)q).nb;
     else if (words > TRIANGLE_WORDS)
         words = TRIANGLE_WORDS;

@@ -125,7 +125,16 @@ static void say_mechanism(const cv_saved *s, const cv_privacy_report *p)
 {
     const cv_job *job = s->job;
     const cv_saved_privacy *v = &p->saved;
-    if (is_record(job))
+    if (s->fit)
+        say("mechanism",
+            "%lld sum%s over all records, each record's part bounded to L2 "
+            "norm "
+            "%.4g (by public bounds of the columns and privacy.clip), and "
+            "discrete Gaussian noise of at least %.4f times that added to the "
+            "sum over all silos, each giving a share",
+            (long long)p->steps, p->steps == 1 ? "" : "s", v->clip,
+            v->multiplier);
+    else if (is_record(job))
         say("mechanism",
             "%lld steps; in each, every silo draws each of its records with "
             "probability %g, clips the record's gradient to L2 norm %g, and "

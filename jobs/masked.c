@@ -7,6 +7,7 @@
 #include "core/bytes.h"
 #include "core/hkdf.h"
 #include "core/mem.h"
+#include "core/secret.h"
 #include "core/tagged.h"
 #include "jobs/rewards.h"
 #include "mpi/agree.h"
@@ -67,6 +68,27 @@ void cv_masked_words(const cv_run *run, cv_masking *m, void *y, size_t n)
         cv_masked_u64(m, y, NULL, NULL, n);
     else
         cv_masked_u32(m, y, NULL, NULL, n);
+}
+
+void cv_masked_noise(cv_run *run, const cv_attempt *at, int s, size_t d,
+                     int with_noise, uint8_t vector[32])
+{
+    uint8_t *key = cv_secret_alloc(32);
+    cv_dgauss *noise = NULL;
+    cv_masking all = {.noised = cv_commit_create()};
+    if (with_noise) {
+        CV_CHECK(cv_dgauss_create(cv_budget_share(run, at), 0, &noise, NULL) ==
+                 0);
+        cv_private_key(run, s, key, "noise", at,
+                       run->budget->multiplier * run->budget->sensitivity);
+        all.noise = noise;
+        all.noise_key = key;
+    }
+    cv_masked_words(run, &all, run->secure->y[s], d);
+    cv_commit_root(all.noised, vector);
+    cv_commit_destroy(&all.noised);
+    cv_dgauss_destroy(&noise);
+    cv_secret_free(key);
 }
 
 /* Random limbs that a pair shares, for one number of one sum. */

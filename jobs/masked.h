@@ -21,6 +21,11 @@ int64_t cv_masked_get(const cv_run *run, const void *words, size_t at);
 /** Words that lie in y already: noise, masks, hashes, as m says. */
 void cv_masked_words(const cv_run *run, cv_masking *m, void *y, size_t n);
 
+/** Noise, where a round has it (with_noise), into the words y[s] (d), and the
+ *  digest of what will be sent masked into vector[32], in one pass. */
+void cv_masked_noise(cv_run *run, const cv_attempt *at, int s, size_t d,
+                     int with_noise, uint8_t vector[32]);
+
 /** A real number of hosted silo s in CV_LIMBS words of its vector from `where`
  *  (privacy/limbs.h), under number masks of its pairs; CV_ERR_NUMERIC, and zero,
  *  if it is not finite or too large. */

@@ -133,7 +133,7 @@ static int compare_vectors(const cv_run *run, const double *mine,
     return 0;
 }
 
-static int agree_vector_all(cv_run *run, cv_err *err)
+int cv_fit_agree_all(cv_run *run, cv_err *err)
 {
     size_t bytes = run->n * sizeof(double);
     double *v = run->fit->v;
@@ -171,6 +171,8 @@ static cv_history_row *record(cv_run *run, const cv_attempt *at,
 
 int cv_round_fit_all(cv_run *run, cv_err *err)
 {
+    if (run->job->privacy.enabled)
+        return cv_round_fit_private_all(run, err);
     cv_attempt at = {0};
     double seconds[2] = {0}, t0 = cv_now();
     double *before = CV_NEW(run->n, double);
@@ -182,7 +184,7 @@ int cv_round_fit_all(cv_run *run, cv_err *err)
     else if (!rc)
         rc = evaluate_all(run, &at, seconds, err);
     if (!rc)
-        rc = agree_vector_all(run, err);
+        rc = cv_fit_agree_all(run, err);
     if (!rc && cv_fit_is(run, "cox") && !run->fit->edges &&
         cv_fit_scalars(run)[CV_FIT_STAGE] == 3.0)
         rc = concordance_all(run, &at, err);

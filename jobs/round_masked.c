@@ -110,29 +110,6 @@ static void encode_payloads(masked *m, int s, double factor, double scale)
                           (int64_t)(cv_budget_bit(run, b->exponent) / 2.0));
 }
 
-/* Noise, where it is the silo's, and the digest of what will be sent masked, in
- * one pass. */
-static void noise_and_hash(masked *m, int s)
-{
-    cv_run *run = m->run;
-    uint8_t *key = cv_secret_alloc(32);
-    cv_dgauss *noise = NULL;
-    cv_masking all = {.noised = cv_commit_create()};
-    if (silo_noise(run)) {
-        CV_CHECK(cv_dgauss_create(cv_budget_share(run, &m->at), 0, &noise,
-                                  NULL) == 0);
-        cv_private_key(run, s, key, "noise", &m->at,
-                       run->budget->multiplier * run->budget->sensitivity);
-        all.noise = noise;
-        all.noise_key = key;
-    }
-    cv_masked_words(run, &all, m->y[s], m->d);
-    cv_commit_root(all.noised, m->vector + 32 * s);
-    cv_commit_destroy(&all.noised);
-    cv_dgauss_destroy(&noise);
-    cv_secret_free(key);
-}
-
 /* SCAFFOLD's control moves by what has been noised, not by what has not. */
 static void state_from_noised(masked *m, int s, double factor)
 {
@@ -219,7 +196,8 @@ static int train_one(masked *m, int s)
         return CV_SILO_READY;
     encode_payloads(m, s, f, r[CV_R_SCALE]);
     if (is_private)
-        noise_and_hash(m, s);
+        cv_masked_noise(run, &m->at, s, m->d, silo_noise(run),
+                        m->vector + 32 * s);
     if (silo_noise(run))
         state_from_noised(m, s, f);
     return CV_SILO_READY;

@@ -386,7 +386,8 @@ static int open_privacy_all(cv_run *run, cv_err *err)
     char *schema = cv_schema_to_text(run->schema);
     cv_data_digest(run->secure->data, schema);
     free(schema);
-    if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD)
+    if (!job->privacy.enabled || job->privacy.unit != CV_UNIT_RECORD ||
+        run->fit)
         return run->round > 0 ? cv_sign_record_all(run, err) : 0;
     if (job->privacy.noise == CV_NOISE_LOCAL)
         run->private_trainer = cv_private_trainer_create(

@@ -155,7 +155,8 @@ void cv_tell_end(const cv_run *run)
     if (idle)
         fprintf(stderr, "note: %d of %d silos took part in no round\n", idle,
                 run->fed.n_silos);
-    if (cv_budget_spent(run) && run->round < run->job->training.rounds)
+    if (cv_budget_spent(run) && !run->converged &&
+        run->round < run->job->training.rounds)
         fprintf(stderr,
                 "note: one more round would pass the budget of epsilon %g at "
                 "delta %g; %d were planned\n",

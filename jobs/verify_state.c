@@ -194,12 +194,26 @@ static int64_t whole_at(const uint8_t *plan, int k)
 }
 
 /* Noise, clip and grid of /privacy against the record's plan. */
+/* What noise is measured by: a bound on one record's, or silo's, part. Of a fit all
+ * of it follows from job and model. */
+static int bound_holds(const cv_verify *v, double clip)
+{
+    const cv_job *job = v->saved.job;
+    if (!v->saved.fit)
+        return job->privacy.adaptive.enabled || clip == job->privacy.clip;
+    cv_private_fit f = cv_fit_private(v->saved.fit, job);
+    double bound = cv_private_fit_bound(&f);
+    return clip == bound &&
+           v->privacy.sensitivity ==
+               cv_private_fit_sensitivity(bound, cv_private_fit_words(&f),
+                                          v->privacy.exponent);
+}
+
 static int plan_holds(const cv_verify *v)
 {
     const uint8_t *p = newest(v)->plan;
     const cv_saved_privacy *s = &v->privacy;
-    const cv_job *job = v->saved.job;
-    if (!job->privacy.adaptive.enabled && real_at(p, 1) != job->privacy.clip)
+    if (!bound_holds(v, real_at(p, 1)))
         return 0;
     return real_at(p, 0) == s->multiplier && real_at(p, 1) == s->clip &&
            real_at(p, 2) == s->sensitivity && whole_at(p, 4) == s->bits &&
