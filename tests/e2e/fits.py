@@ -204,8 +204,8 @@ class Worst:
 
 def relative(a, b, least):
     """|a - b| relative to b, or to `least` where b is smaller."""
-    if np.isnan(b):
-        return 0.0 if np.isnan(a) else np.inf
+    if np.isnan(a) or np.isnan(b):
+        return 0.0 if np.isnan(a) and np.isnan(b) else np.inf
     return abs(a - b) / max(abs(b), least)
 
 

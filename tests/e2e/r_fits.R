@@ -112,7 +112,7 @@ for (i in seq_len(nrow(table))) {
     if (!is.null(r$vcov)) {
         v <- r$vcov[keep, keep, drop = FALSE]
         for (a in seq_along(name)) for (b in seq_along(name))
-            say(t$fit, "vcov", paste(a, b), v[a, b])
+            say(t$fit, "vcov", paste(name[a], name[b]), v[a, b])
     }
     for (s in names(r$scalar)) say(t$fit, "scalar", s, r$scalar[[s]])
 }
