@@ -14,7 +14,11 @@
 
 #include "core/err.h"
 
-enum { CV_MAX_HIDDEN = 16 };
+enum {
+    CV_MAX_HIDDEN = 16,
+    CV_FIT_MAX_ROUNDS = 25 /* of a fit without noise (PROTOCOL, "What else
+                            * leaves a silo") */
+};
 
 typedef enum { CV_FORMAT_HDF5, CV_FORMAT_CSV, CV_FORMAT_IDX } cv_format;
 typedef enum { CV_FEATURE_NUMBER, CV_FEATURE_CATEGORY } cv_feature_type;
@@ -236,6 +240,10 @@ int cv_job_load(const char *path, cv_job **job, cv_err *err);
 int cv_job_parse(const char *text, const char *file, cv_job **job, cv_err *err);
 
 void cv_job_destroy(cv_job **job);
+
+/** Is the model fitted by Newton's method (glm, cox, ridge, kernel_ridge, pca),
+ *  not trained? */
+int cv_job_is_fit(const cv_job *job);
 
 /** Index of the silo called name, or -1. */
 int cv_job_silo_index(const cv_job *job, const char *name);

@@ -94,7 +94,7 @@ static int check_features(const checker *c)
     for (int i = 0; i < job->data.n_features; i++) {
         const cv_feature *f = &job->data.features[i];
         cv_yaml_excerpt(name, f->name);
-        if (strcmp(f->name, job->data.target) == 0)
+        if (!cv_job_is_fit(job) && strcmp(f->name, job->data.target) == 0)
             return cv_job_wrong_feature(
                 c, i,
                 "'%s' is the target (data.target); a column cannot predict "
@@ -126,16 +126,16 @@ static int check_target_levels(const checker *c)
 {
     const cv_job *job = c->job;
     const char *kind = job->model.kind, *path = "data.target_levels";
-    int n = job->data.n_target_levels;
+    int n = job->data.n_target_levels, fit = cv_job_is_fit(job);
     int mlp = strcmp(kind, "mlp") == 0,
         logistic = strcmp(kind, "logistic") == 0;
     if (n == 0)
         return 0;
-    if (mlp && job->data.target_type == CV_TARGET_NUMBER)
+    if (!fit && mlp && job->data.target_type == CV_TARGET_NUMBER)
         return cv_job_wrong(c, path,
                             "used only where the target is a category; found "
                             "data.target_type 'number'; remove one of the two");
-    if (!mlp && !logistic && strcmp(kind, "softmax") != 0)
+    if (!fit && !mlp && !logistic && strcmp(kind, "softmax") != 0)
         return cv_job_wrong(c, path,
                             "used only with model.kind logistic, softmax, mlp; "
                             "found model.kind '%s'; remove the key or change "
@@ -188,6 +188,8 @@ static int check_training(const checker *c)
     cv_job *job = c->job;
     const char *strategy = job->training.strategy;
     double proximal = job->training.local.proximal;
+    if (cv_job_is_fit(job))
+        return 0;
     if (job->training.local.epochs && job->training.local.steps)
         return cv_job_wrong(c, "training.local.steps",
                             "expected either epochs or steps, found both; "
@@ -221,15 +223,16 @@ static int check_training(const checker *c)
 int cv_job_check(cv_job *job, const cv_yaml *tree, cv_err *err)
 {
     static int (*const checks[])(const checker *) = {
-        check_silos,    check_features,     check_target_levels,
-        check_test,     check_model,        cv_job_check_privacy,
-        check_training, cv_job_check_chain,
+        cv_job_check_fit,     check_silos,    check_features,
+        check_target_levels,  check_test,     check_model,
+        cv_job_check_privacy, check_training, cv_job_check_chain,
     };
     checker c = {job, tree, err};
     int rc = 0;
     if (!job->model.transform) /* the row is not used with this model */
         job->model.transform = cv_strdup("none");
     cv_job_fill_privacy(&c);
+    cv_job_fill_fit(&c);
     for (size_t i = 0; i < sizeof checks / sizeof *checks && !rc; i++)
         rc = checks[i](&c);
     return rc;

@@ -30,6 +30,12 @@ void cv_job_fill_privacy(const cv_job_checker *c);
 /** secure_aggregation and privacy; the silos of {count, prefix} are there. */
 int cv_job_check_privacy(const cv_job_checker *c);
 
+/** Defaults of fitted models; before all checks. */
+void cv_job_fill_fit(const cv_job_checker *c);
+/** Models that are fitted: before features and privacy, for the columns follow
+ *  from the formula. */
+int cv_job_check_fit(const cv_job_checker *c);
+
 /** chain, after privacy. */
 int cv_job_check_chain(const cv_job_checker *c);
 

@@ -55,6 +55,19 @@ static const cv_key rows[] = {
      .meaning = "largest delta"},
     {"limits.min_silos", CV_KEY_INT, SILO(limits.min_silos),
      .range = {0, 1000000, 0, 0}, .meaning = "fewest silos in a sum"},
+    {"disclosure", CV_KEY_SECTION, .flag = offsetof(cv_silo, disclosure.given),
+     .meaning = "what a statistical fit may show of the rows"},
+    {"disclosure.min_rows", CV_KEY_INT, SILO(disclosure.min_rows), .def = "0",
+     .range = {0, 1000000000, 0, 0},
+     .meaning = "fewest rows; 0: what the job says"},
+    {"disclosure.min_cell", CV_KEY_INT, SILO(disclosure.min_cell), .def = "0",
+     .range = {0, 1000000000, 0, 0},
+     .meaning = "fewest rows of a level, outcome or time bin; 0: what the job "
+                "says"},
+    {"disclosure.rows_per_parameter", CV_KEY_NUMBER,
+     SILO(disclosure.rows_per_parameter), .def = "-1",
+     .range = {-1, INFINITY, 0, 0},
+     .meaning = "fewest rows for each coefficient; -1: what the job says"},
 };
 static const cv_keys silo_keys = {rows, sizeof rows / sizeof *rows};
 

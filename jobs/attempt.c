@@ -333,6 +333,29 @@ int cv_attempt_begin_all(cv_run *run, cv_attempt *at, int64_t round,
 /* ---- the journals -------------------------------------------------------------
  */
 
+/* Fits without noise start where no silo can choose, whatever their formula: for
+ * the journal they are all from one model, so that no two of them are over
+ * different partners. */
+static void fit_start(uint8_t model[32])
+{
+    cv_tagged_hash(model, "covey fit without noise v1", NULL, 0);
+}
+
+int cv_attempt_is_fit(const cv_journal_entry *e)
+{
+    uint8_t model[32];
+    fit_start(model);
+    return memcmp(e->model, model, 32) == 0;
+}
+
+static void start_of(const cv_run *run, uint8_t model[32])
+{
+    if (run->fit && !run->job->privacy.enabled)
+        fit_start(model);
+    else
+        memcpy(model, run->secure->model, 32);
+}
+
 static void fill_entry(const cv_run *run, const cv_attempt *at,
                        const cv_party *p, cv_journal_entry *e)
 {
@@ -344,7 +367,7 @@ static void fill_entry(const cv_run *run, const cv_attempt *at,
     memcpy(e->job_digest, run->job->digest, 32);
     memcpy(e->data, p->data, 32);
     memcpy(e->place, p->place, 32);
-    memcpy(e->model, run->secure->model, 32);
+    start_of(run, e->model);
     memcpy(e->members, at->members, 32);
 }
 
@@ -367,14 +390,17 @@ static int check_difference(const cv_run *run, const cv_attempt *at,
                             const cv_hosted *h, const cv_party *p, cv_err *err)
 {
     size_t n;
+    uint8_t start[32];
     const cv_journal_entry *e = cv_journal_entries(p->journal, &n);
+    start_of(run, start);
     for (size_t i = 0; i < n; i++) {
         if (e[i].kind != CV_JOURNAL_ATTEMPT || e[i].cost.steps > 0 ||
             !cv_journal_same_data(&e[i], p->data, p->place) ||
-            memcmp(e[i].model, run->secure->model, 32) != 0)
+            memcmp(e[i].model, start, 32) != 0)
             continue;
+        /* Which rows were in a fit, jobs/disclosure_rows.c knows. */
         if (memcmp(e[i].members, at->members, 32) == 0 &&
-            memcmp(e[i].data, p->data, 32) == 0)
+            (run->fit || memcmp(e[i].data, p->data, 32) == 0))
             continue;
         return cv_err_set(
             err, CV_ERR_PRIVACY, NULL, 0,

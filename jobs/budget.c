@@ -57,6 +57,8 @@ static int ceil_log2(double x)
  * sum by rows multiplies with up to 2^31 of them. */
 static int plain_bits(const cv_run *run)
 {
+    if (run->fit) /* words have scales of their own (jobs/fit_sums.c) */
+        return 30;
     int n = ceil_log2((double)run->fed.n_silos);
     if (!run->secure->wide)
         return 30 - n;
@@ -350,6 +352,13 @@ cv_budget *cv_budget_create(cv_run *run)
     const cv_job *job = run->job;
     cv_budget *b = run->budget = CV_NEW(1, cv_budget);
     int record = is_record(job);
+    if (run->fit) {
+        b->clip = 1.0;
+        b->d = 1;
+        b->steps = 1;
+        cv_accountant_create(&b->spent);
+        return b;
+    }
     b->d = run->n * (size_t)(record ? 1 : run->strategy->n_payload) +
            (size_t)(job->privacy.adaptive.enabled != 0);
     b->clip =

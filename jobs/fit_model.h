@@ -76,11 +76,9 @@ typedef struct {
                        *   centre (p), unit (p)
                        *   dropped (q)  1: collinear
                        *   norm (q)   diagonal of the first information matrix
+     *   first_variance (q)  diagonal of its inverse, before the dispersion
                        *   pca: variances (q), loadings (components, q) */
 } cv_fit_model;
-
-/** Is this a job whose model is fitted, not trained? */
-int cv_job_is_fit(const cv_job *job);
 
 /** From job and agreed schema. Free with cv_fit_model_destroy. */
 int cv_fit_model_make(const cv_job *job, const cv_schema *schema,

@@ -9,6 +9,7 @@
 #include "core/mem.h"
 #include "io/partition.h"
 #include "io/table.h"
+#include "jobs/fit.h"
 #include "jobs/prepare.h"
 #include "jobs/saved.h"
 #include "jobs/site.h"
@@ -212,6 +213,10 @@ int cv_prepare_all(cv_run *run, cv_err *err)
     rc = cv_agree_schema_all(run, &src, rc, err); /* agrees on rc first */
     if (!rc)
         rc = check_copies_all(run, &src, err); /* the same on all ranks */
+    if (!rc && cv_job_is_fit(run->job)) {
+        rc = cv_fit_rows_all(run, &src, err);
+        goto out;
+    }
     if (!rc) /* the same on all ranks, for the schema is */
         rc = cv_transform_for_job(run->job, run->schema, &map, err);
     if (rc)

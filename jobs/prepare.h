@@ -11,7 +11,7 @@
 
 /** Tables as read, before the schema is agreed: one for each hosted silo, or one
  * for all of them when they are simulated. */
-typedef struct {
+typedef struct cv_sources {
     cv_table **table;  /* (n) */
     int32_t **silo_of; /* (n) hosted silo of each row, NULL: all of one */
     int n;

@@ -35,7 +35,7 @@ void cv_record_state(cv_run *run)
     const int whole[4] = {b->bits, b->exponent, b->update_exponent, sec->wide};
     size_t n = 0;
     if (sec->model_round == 0 || sec->model_round != run->round)
-        cv_params_root(sec->model, run->w, run->n);
+        cv_run_model_root(run, sec->model);
     if (!cv_fed_is_leader(&run->fed))
         return;
     for (int k = 0; k < st->n_server; k++)

@@ -9,6 +9,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "jobs/fit.h"
 #include "jobs/restore.h"
 #include "jobs/saved.h"
 #include "jobs/site.h"
@@ -298,7 +299,7 @@ static int load_history(cv_h5_reader *r, cv_run *run, cv_err *err)
 /* A file with valid checksums may still come from a hostile hand. */
 static int check_loaded(const cv_run *run, const char *path, cv_err *err)
 {
-    int ok = isfinite(cv_max_abs(run->w, run->n));
+    int ok = run->fit || isfinite(cv_max_abs(run->w, run->n));
     for (int k = 0; k < CV_MAX_PAYLOAD; k++)
         ok &= run->exponent[k] == CV_NO_EXPONENT ||
               (run->exponent[k] > -1200 && run->exponent[k] < 1200);
@@ -319,7 +320,9 @@ static int load_run(cv_run *run, const char *path, cv_err *err)
     cv_h5_reader *r = NULL;
     const cv_strategy *st = run->strategy;
     int rc = cv_h5_open(path, CV_FORMAT_VERSION, &r, err);
-    if (!rc)
+    if (!rc && run->fit)
+        rc = cv_fit_load(r, run->fit->model, run->fit->v, err);
+    else if (!rc)
         rc = cv_load_params(r, cv_model_params(run->model), run->w, err);
     for (int k = 0; k < st->n_server && !rc; k++) {
         char *name = cv_asprintf("/optimizer/%s", st->server_names[k]);
@@ -349,7 +352,10 @@ static void share_state_all(cv_run *run)
 {
     MPI_Comm world = run->fed.world;
     size_t bytes = run->n * sizeof(float);
-    cv_bcast_bytes_all(world, run->w, bytes, 0);
+    if (run->fit)
+        cv_bcast_bytes_all(world, run->fit->v, run->n * sizeof(double), 0);
+    else
+        cv_bcast_bytes_all(world, run->w, bytes, 0);
     if (cv_fed_is_leader(&run->fed))
         for (int k = 0; k < run->strategy->n_server; k++)
             cv_bcast_bytes_all(run->fed.leaders, run->server_state[k], bytes,

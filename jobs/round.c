@@ -385,7 +385,7 @@ static uint64_t model_sum(cv_run *run)
     cv_secure *sec = run->secure;
     if (!sec || !sec->masks)
         return cv_checksum64(run->w, run->n * sizeof *run->w);
-    cv_params_root(sec->model, run->w, run->n);
+    cv_run_model_root(run, sec->model);
     sec->model_round = run->round + 1;
     return cv_get_le64(sec->model);
 }
@@ -500,6 +500,8 @@ out:
 int cv_round_all(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
+    if (run->fit)
+        return cv_round_fit_all(run, err);
     if (!run->secure)
         return round_plain_all(run, err);
     if (job->privacy.enabled && job->privacy.unit == CV_UNIT_RECORD &&

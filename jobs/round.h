@@ -3,6 +3,7 @@
  *  round.c         the plain round, and the choice
  *  round_masked.c  one masked sum of the silos' updates: without privacy, with
  *                  silo-level noise, or of updates that are private already
+ *  round_fit.c     an iteration of a statistical fit
  *  round_steps.c   record-level privacy with distributed noise: a masked sum
  *                  for every step
  */
@@ -49,5 +50,6 @@ void cv_round_tell_out(const cv_run *run, const int32_t *before);
 
 int cv_round_masked_all(cv_run *run, cv_err *err);
 int cv_round_steps_all(cv_run *run, cv_err *err);
+int cv_round_fit_all(cv_run *run, cv_err *err);
 
 #endif

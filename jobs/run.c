@@ -19,6 +19,7 @@
 #include "jobs/attest.h"
 #include "jobs/budget.h"
 #include "jobs/commands.h"
+#include "jobs/fit.h"
 #include "jobs/folder.h"
 #include "jobs/masked.h"
 #include "jobs/rewards_sign.h"
@@ -261,6 +262,13 @@ static void sum_gradients(void *ctx, float *v, size_t n)
 static int build_model(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
+    run->taken = CV_NEW(run->fed.n_silos, int64_t);
+    run->status = CV_NEW(run->fed.n_silos, int32_t);
+    if (run->fit) { /* made with its rows */
+        for (int k = 0; k < CV_MAX_PAYLOAD; k++)
+            run->exponent[k] = CV_NO_EXPONENT;
+        return 0;
+    }
     int rc = cv_model_for_job(job, run->schema, &run->model, err);
     if (rc)
         return rc;
@@ -290,8 +298,6 @@ static int build_model(cv_run *run, cv_err *err)
             run->hosted[s].state[k] = CV_NEW(n, float);
             run->hosted[s].next[k] = CV_NEW(n, float);
         }
-    run->taken = CV_NEW(run->fed.n_silos, int64_t);
-    run->status = CV_NEW(run->fed.n_silos, int32_t);
     run->work = cv_model_work_create(run->model, 512);
     run->trainer = cv_trainer_create(
         run->model, &run->train, run->fed.part, run->fed.n_parts,
@@ -372,7 +378,10 @@ static int open_privacy_all(cv_run *run, cv_err *err)
         rc = cv_budget_open_all(run, err);
     if (rc)
         return rc;
-    cv_masked_make_room(run);
+    if (run->fit)
+        cv_fit_make_room(run);
+    else
+        cv_masked_make_room(run);
     cv_record_state(run);
     char *schema = cv_schema_to_text(run->schema);
     cv_data_digest(run->secure->data, schema);
@@ -406,6 +415,10 @@ static int stop_asked_all(const cv_run *run)
 static void check_converged(cv_run *run)
 {
     double tol = run->job->training.tolerance;
+    if (run->fit) {
+        run->converged = cv_fit_scalars(run)[CV_FIT_CONVERGED] != 0.0;
+        return;
+    }
     double size = (double)cv_max_abs(run->w, run->n);
     const cv_history_row *h = &run->history[run->n_history - 1];
     run->converged = tol > 0.0 && h->update <= tol * (size + tol);
@@ -461,6 +474,7 @@ static int train_all(cv_run *run, cv_err *err)
 
 static void free_run(cv_run *run)
 {
+    cv_fit_close_all(run);
     cv_secure_close(run);
     cv_budget_close(run);
     cv_private_grad_destroy(&run->private_grad);

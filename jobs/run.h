@@ -138,6 +138,10 @@ typedef struct {
     double seconds_saving; /* of the newest checkpoint */
     int converged;
 
+    struct cv_fit
+        *fit; /* a model that is fitted (jobs/fit.h): then model, work,
+                         * trainer and w are NULL, and n counts doubles */
+
     /* masks and privacy; NULL without the sections of the job */
     struct cv_secure *secure;
     struct cv_budget *budget;
@@ -158,6 +162,11 @@ int cv_prepare_all(cv_run *run, cv_err *err);
 /** One round; collective. CV_ERR_SILOS if too few silos were ready: then the
  *  model is that of the round before. */
 int cv_round_all(cv_run *run, cv_err *err);
+
+/** Root of the tree over the global model's bytes, which silos sign; and the
+ *  plain digest that files carry. Local. */
+void cv_run_model_root(const cv_run *run, uint8_t root[32]);
+void cv_run_model_digest(const cv_run *run, uint8_t digest[32]);
 
 /** Metrics of the global model on all test rows; collective. */
 void cv_evaluate_all(cv_run *run, double metrics[CV_MAX_METRICS]);

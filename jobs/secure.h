@@ -123,6 +123,9 @@ int cv_attempt_same_vectors_all(cv_run *run, const cv_attempt *at,
 
 int cv_attempt_has(const cv_attempt *at, int silo);
 
+/** Is an entry of a journal that of a statistical fit without noise? */
+int cv_attempt_is_fit(const cv_journal_entry *e);
+
 /** Wipe the keys and free. */
 void cv_attempt_end(cv_attempt *at);
 
@@ -135,6 +138,21 @@ void cv_attempt_end(cv_attempt *at);
  */
 int cv_secure_sum_all(cv_run *run, cv_attempt *at, void *const *y, size_t d,
                       void *sum, cv_err *err);
+
+/** The same, but each leader gets a part of the sum: a reduce-scatter, for sums
+ *  that no rank is to hold whole.
+ *
+ *  In:     counts  (n_leaders) words of each leader, in the order of fed.leaders;
+ *                  they add up to d
+ *  Out:    part    this leader's words;  n_part  how many
+ *  Every leader signs the digest of its part before the challenge, and the value
+ *  that the check's functions have of it after; the values of all parts must add
+ *  up to those of the committed vectors.  What a leader then does with its part
+ *  is for the caller to check (jobs/fit.h: by the next round's score).
+ */
+int cv_secure_scatter_all(cv_run *run, cv_attempt *at, void *const *y, size_t d,
+                          const int *counts, void *part, size_t *n_part,
+                          cv_err *err);
 
 /** Step 7: every member opens its masked vector; err says who lied. Collective
  *  on fed->leaders; returns CV_ERR_VERIFY. */

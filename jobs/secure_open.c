@@ -337,13 +337,13 @@ int cv_secure_open_all(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
     int n = run->fed.n_silos;
-    if (!job->secure_aggregation.given)
-        return 0;
+    if (!job->secure_aggregation.given && !cv_job_is_fit(job))
+        return 0; /* a fit sums words in any case */
     cv_secure *sec = run->secure = CV_NEW(1, cv_secure);
     sec->masks = job->secure_aggregation.enabled;
     sec->collusion = job->secure_aggregation.collusion;
     sec->wide =
-        n > CV_NARROW_MAX_SILOS ||
+        n > CV_NARROW_MAX_SILOS || cv_job_is_fit(job) ||
         (!job->privacy.enabled && job->training.weights == CV_WEIGHTS_ROWS);
     sec->identity = CV_NEW(n, cv_pubkey);
     sec->operator_of = CV_NEW(n, int);

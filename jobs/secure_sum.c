@@ -25,8 +25,9 @@ typedef struct {
     uint8_t digest[32], sig[CV_SIG_BYTES];
 } sum_msg;
 
+/* part: of the leader's own part of the sum, where it is scattered. */
 typedef struct {
-    uint8_t value[CV_CHECK_MAX][8], sig[CV_SIG_BYTES];
+    uint8_t value[CV_CHECK_MAX][8], part[CV_CHECK_MAX][8], sig[CV_SIG_BYTES];
 } check_msg;
 
 /* One sum in the making, on a leader. */
@@ -46,6 +47,8 @@ typedef struct {
     uint64_t *value;              /* (n_silos, CV_CHECK_MAX) f_k(y_i) */
     uint64_t total[CV_CHECK_MAX]; /* f_k(S) */
     cv_lincheck *functions;
+    const int *counts; /* (n_leaders) of a sum that is scattered, else NULL */
+    size_t first, n_part; /* this leader's words of it, in sum */
 } summing;
 
 static size_t word_size(const cv_secure *sec)
@@ -229,6 +232,22 @@ static void take_piece(void *ctx, size_t first, size_t n)
     cv_commit_add(m->hash, words, n * word_size(m->run->secure));
 }
 
+static void scatter_words(summing *m, const void *send)
+{
+    const cv_secure *sec = m->run->secure;
+    void *part = cv_calloc(m->n_part + 1, word_size(sec));
+    cv_scatter_words_all(m->run->fed.leaders, part, send, m->counts,
+                         word_size(sec), sec->wide ? cv_f61_sum : cv_f32_sum);
+    memcpy(m->sum, part, m->n_part * word_size(sec));
+    free(part);
+    m->canonical = sec->wide ? cv_f61_canonical(m->sum, m->n_part)
+                             : cv_f32_canonical(m->sum, m->n_part);
+    m->hash = cv_commit_create();
+    cv_commit_add(m->hash, m->sum, m->n_part * word_size(sec));
+    cv_commit_root(m->hash, m->sum_digest);
+    cv_commit_destroy(&m->hash);
+}
+
 static void sum_words(summing *m)
 {
     cv_run *run = m->run;
@@ -240,12 +259,18 @@ static void sum_words(summing *m)
             members++;
             send = m->y[s];
         }
-    if (members != 1) { /* what a rank sends is the sum of its silos */
+    if (members != 1) { /* what a rank sends is the sum of its silos; there is
+                         * room for all words of it, even where a part comes
+                         * back */
         memset(m->sum, 0, m->d * word_size(sec));
         for (int s = 0; s < run->fed.n_hosted; s++)
             if (is_member(m, s))
                 add_words(sec, m->sum, m->y[s], m->d);
         send = m->sum;
+    }
+    if (m->counts) {
+        scatter_words(m, send);
+        return;
     }
     m->canonical = 1;
     m->hash = cv_commit_create();
@@ -254,6 +279,17 @@ static void sum_words(summing *m)
                       sec->masks ? take_piece : NULL, m);
     cv_commit_root(m->hash, m->sum_digest);
     cv_commit_destroy(&m->hash);
+}
+
+/* One digest for all parts of a scattered sum, in roster order: silos of one
+ * leader have signed the same. */
+static void digest_of_parts(summing *m, const sum_msg *all)
+{
+    cv_part *part = CV_NEW(m->at->n, cv_part);
+    for (int k = 0; k < m->at->n; k++)
+        part[k] = (cv_part){all[m->at->member[k]].digest, 32};
+    cv_tagged_hash(m->sum_digest, "covey sum parts v1", part, (size_t)m->at->n);
+    free(part);
 }
 
 /* Every member signs the digest of the sum it holds; all must be the same. */
@@ -280,7 +316,7 @@ static int compare_sums(summing *m, cv_err *err)
         memcpy(both + 32, all[i].digest, 32);
         rc = verify(m, i, all[i].sig, "covey sum v1", both, 64,
                     "signature of the sum", err);
-        if (!rc && memcmp(all[i].digest, m->sum_digest, 32) != 0)
+        if (!rc && !m->counts && memcmp(all[i].digest, m->sum_digest, 32) != 0)
             rc = cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                             "round %lld, attempt %lld: silos %s and %s "
                             "received different sums; the network or the MPI "
@@ -293,6 +329,8 @@ static int compare_sums(summing *m, cv_err *err)
                         "round %lld, attempt %lld: the sum holds words outside "
                         "the field",
                         (long long)m->at->round, (long long)m->at->attempt);
+    if (m->counts) /* from here on that of all parts */
+        digest_of_parts(m, all);
     free(mine);
     free(all);
     return rc;
@@ -316,16 +354,78 @@ static void draw_challenge(summing *m)
     m->functions = cv_lincheck_create(m->challenge, m->d, m->run->secure->wide);
 }
 
+/* What is signed: the challenge, the silo's values, and those of its leader's
+ * part of the sum (of a sum that all hold: zeros). */
+enum { CHECK_SIGNED = 32 + 2 * CV_CHECK_MAX * 8 };
+
+static void check_text(const summing *m, const check_msg *msg,
+                       uint8_t out[CHECK_SIGNED])
+{
+    memcpy(out, m->challenge, 32);
+    memcpy(out + 32, msg->value, sizeof msg->value);
+    memcpy(out + 32 + sizeof msg->value, msg->part, sizeof msg->part);
+}
+
 static void sign_values(const summing *m, int s, check_msg *out)
 {
     uint64_t f[CV_CHECK_MAX];
+    uint8_t text[CHECK_SIGNED];
     evaluate(m, f, m->y[s]);
-    for (int k = 0; k < CV_CHECK_MAX; k++)
+    for (int k = 0; k < CV_CHECK_MAX; k++) {
         cv_put_le64(out->value[k], f[k]);
-    uint8_t both[32 + sizeof out->value];
-    memcpy(both, m->challenge, 32);
-    memcpy(both + 32, out->value, sizeof out->value);
-    sign(m, s, out->sig, "covey check v1", both, sizeof both);
+        if (m->counts)
+            cv_put_le64(out->part[k], m->total[k]);
+    }
+    check_text(m, out, text);
+    sign(m, s, out->sig, "covey check v2", text, sizeof text);
+}
+
+/* The functions of this leader's part: of a vector that is zero elsewhere. */
+static void evaluate_part(summing *m)
+{
+    size_t size = word_size(m->run->secure);
+    char *whole = cv_calloc(m->d, size);
+    memcpy(whole + m->first * size, m->sum, m->n_part * size);
+    evaluate(m, m->total, whole);
+    free(whole);
+}
+
+/* The functions of the sum, from those of its parts: the first member that a
+ * leader hosts speaks for it, and its others must say the same. */
+static int add_parts(summing *m, const check_msg *all, cv_err *err)
+{
+    const cv_fed *fed = &m->run->fed;
+    int wide = m->run->secure->wide,
+        used = wide ? CV_CHECK_WIDE : CV_CHECK_NARROW;
+    uint64_t p = wide ? CV_P61 : CV_P32;
+    memset(m->total, 0, sizeof m->total);
+    for (int r = 0; r < fed->n_leaders; r++) {
+        const check_msg *first = NULL;
+        for (int s = 0; s < fed->lead_hosted[r]; s++) {
+            int i = fed->lead_first[r] + s;
+            if (!cv_attempt_has(m->at, i))
+                continue;
+            if (first && memcmp(first->part, all[i].part, sizeof first->part))
+                return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                                  "round %lld, attempt %lld: silo %s says "
+                                  "another value of its part of the sum than "
+                                  "the silo beside it",
+                                  (long long)m->at->round,
+                                  (long long)m->at->attempt, name_of(m, i));
+            first = first ? first : &all[i];
+        }
+        for (int k = 0; first && k < used; k++) {
+            uint64_t v = cv_get_le64(first->part[k]);
+            if (v >= p)
+                return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                                  "round %lld, attempt %lld: a value of a part "
+                                  "of the sum is outside the field",
+                                  (long long)m->at->round,
+                                  (long long)m->at->attempt);
+            m->total[k] = (m->total[k] + v) % p;
+        }
+    }
+    return 0;
 }
 
 /* 0, an error, or 1: the values do not add up. */
@@ -338,24 +438,28 @@ static int check_sum(summing *m, cv_err *err)
     check_msg *all = CV_NEW(n, check_msg);
     uint64_t *said = CV_NEW((size_t)m->at->n * CV_CHECK_MAX, uint64_t);
     draw_challenge(m);
+    if (m->counts)
+        evaluate_part(m);
+    else
+        evaluate(m, m->total, m->sum);
     for (int s = 0; s < run->fed.n_hosted; s++)
         if (is_member(m, s))
             sign_values(m, s, &mine[s]);
-    evaluate(m, m->total, m->sum);
     cv_gather_messages_all(&run->fed, all, mine, sizeof *mine);
     for (int k = 0; k < m->at->n; k++) {
         int i = m->at->member[k];
-        uint8_t both[32 + sizeof mine->value];
-        memcpy(both, m->challenge, 32);
-        memcpy(both + 32, all[i].value, sizeof all[i].value);
+        uint8_t text[CHECK_SIGNED];
+        check_text(m, &all[i], text);
         if (!rc)
-            rc = verify(m, i, all[i].sig, "covey check v1", both, sizeof both,
+            rc = verify(m, i, all[i].sig, "covey check v2", text, sizeof text,
                         "check value", err);
         for (int j = 0; j < CV_CHECK_MAX; j++)
             m->value[i * CV_CHECK_MAX + j] = cv_get_le64(all[i].value[j]);
         for (int j = 0; j < used; j++)
             said[k * used + j] = m->value[i * CV_CHECK_MAX + j];
     }
+    if (!rc && m->counts)
+        rc = add_parts(m, all, err);
     if (!rc && !cv_lincheck_holds(said, m->at->n, m->total, wide))
         rc = 1;
     free(said);
@@ -429,6 +533,15 @@ static int sum_on_leader(summing *m, cv_err *err)
                                (long long)m->at->round,
                                (long long)m->at->attempt);
     }
+    if (any[1] && m->counts)
+        return cv_agree_all(
+            leaders,
+            cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
+                       "round %lld, attempt %lld: the parts of the sum are not "
+                       "those of the committed vectors; a rank, the network or "
+                       "the MPI library changed one of them",
+                       (long long)m->at->round, (long long)m->at->attempt),
+            err);
     if (any[1])
         return cv_open_all(m->run, m->at,
                            &(cv_openings){(const void *const *)m->y, m->salt,
@@ -439,29 +552,55 @@ static int sum_on_leader(summing *m, cv_err *err)
     return 0;
 }
 
-int cv_secure_sum_all(cv_run *run, cv_attempt *at, void *const *y, size_t d,
-                      void *sum, cv_err *err)
+static int sum_all(summing *m, cv_err *err)
 {
+    cv_run *run = m->run;
     int rc = 0;
     if (cv_fed_is_leader(&run->fed)) {
-        summing m = {.run = run, .at = at, .y = y, .sum = sum, .d = d};
         if (run->secure->masks) {
-            m.salt = CV_NEW(32 * (size_t)run->fed.n_hosted, uint8_t);
-            m.commitment = CV_NEW(32 * (size_t)run->fed.n_silos, uint8_t);
-            m.value = CV_NEW((size_t)run->fed.n_silos * CV_CHECK_MAX, uint64_t);
-            rc = sum_on_leader(&m, err);
-            cv_wipe(m.salt, 32 * (size_t)run->fed.n_hosted);
-            free(m.salt);
-            free(m.commitment);
-            free(m.value);
-            cv_lincheck_destroy(&m.functions);
+            m->salt = CV_NEW(32 * (size_t)run->fed.n_hosted, uint8_t);
+            m->commitment = CV_NEW(32 * (size_t)run->fed.n_silos, uint8_t);
+            m->value =
+                CV_NEW((size_t)run->fed.n_silos * CV_CHECK_MAX, uint64_t);
+            rc = sum_on_leader(m, err);
+            cv_wipe(m->salt, 32 * (size_t)run->fed.n_hosted);
+            free(m->salt);
+            free(m->commitment);
+            free(m->value);
+            cv_lincheck_destroy(&m->functions);
         } else {
-            sum_words(&m);
+            sum_words(m);
         }
-        at->step++;
+        m->at->step++;
     }
     /* The other ranks of shared silos wait for the outcome. */
     return run->fed.size > run->fed.n_leaders
                ? cv_agree_all(run->fed.world, rc, err)
                : rc;
+}
+
+int cv_secure_sum_all(cv_run *run, cv_attempt *at, void *const *y, size_t d,
+                      void *sum, cv_err *err)
+{
+    summing m = {.run = run, .at = at, .y = y, .sum = sum, .d = d};
+    return sum_all(&m, err);
+}
+
+int cv_secure_scatter_all(cv_run *run, cv_attempt *at, void *const *y, size_t d,
+                          const int *counts, void *part, size_t *n_part,
+                          cv_err *err)
+{
+    summing m = {
+        .run = run, .at = at, .y = y, .sum = part, .d = d, .counts = counts};
+    if (cv_fed_is_leader(&run->fed)) {
+        int me, total = 0;
+        MPI_Comm_rank(run->fed.leaders, &me);
+        for (int r = 0; r < run->fed.n_leaders; r++) {
+            m.first += r < me ? (size_t)counts[r] : 0;
+            total += counts[r];
+        }
+        CV_CHECK((size_t)total == d);
+        *n_part = m.n_part = (size_t)counts[me];
+    }
+    return sum_all(&m, err);
 }

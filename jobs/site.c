@@ -174,7 +174,8 @@ int cv_site_read(cv_run *run, cv_hosted *h, cv_table **table, cv_err *err)
     h->data = cv_strdup(h->site->data);
     int rc = cv_table_read(
         h->data, job->data.format, "data",
-        &(cv_row_filter){.declared_only = job->data.n_features > 0},
+        &(cv_row_filter){.declared_only = job->data.n_features > 0,
+                         .f64 = cv_job_is_fit(job)},
         job->data.features, job->data.n_features, job->data.target, table, err);
     if (rc)
         cv_site_data_error(run, h, err);

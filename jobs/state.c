@@ -16,6 +16,7 @@
 #include "core/mem.h"
 #include "jobs/attest.h"
 #include "jobs/budget.h"
+#include "jobs/fit.h"
 #include "jobs/saved.h"
 #include "jobs/saved_privacy.h"
 #include "jobs/site.h"
@@ -77,6 +78,22 @@ static int save_silo(const cv_run *run, const cv_hosted *h, const char *model,
     return rc;
 }
 
+void cv_run_model_root(const cv_run *run, uint8_t root[32])
+{
+    if (run->fit)
+        cv_params_root_f64(root, run->fit->v, run->n);
+    else
+        cv_params_root(root, run->w, run->n);
+}
+
+void cv_run_model_digest(const cv_run *run, uint8_t digest[32])
+{
+    if (run->fit)
+        cv_params_digest_f64(digest, run->fit->v, run->n);
+    else
+        cv_params_digest(digest, run->w, run->n);
+}
+
 static int save_params(cv_h5_writer *w, const cv_run *run, cv_err *err)
 {
     const cv_params *p = cv_model_params(run->model);
@@ -105,7 +122,8 @@ static int save_model(cv_h5_writer *w, const cv_run *run, const char *digest,
     if (!rc)
         rc = cv_h5_attr_string(w, "/model", "digest", digest, err);
     if (!rc)
-        rc = save_params(w, run, err);
+        rc = run->fit ? cv_fit_save(w, run->fit->model, job, run->fit->v, err)
+                      : save_params(w, run, err);
     return rc;
 }
 
@@ -129,6 +147,20 @@ static int save_optimizer(cv_h5_writer *w, const cv_run *run, cv_err *err)
     return rc;
 }
 
+static int save_target(cv_h5_writer *w, const cv_schema *s, int rc, cv_err *err)
+{
+    if (!rc && s->target.name)
+        rc = cv_h5_attr_string(w, "/data", "target", s->target.name, err);
+    if (!rc && s->target.n_levels)
+        rc = cv_h5_put_strings(w, "/data/classes",
+                               (const char *const *)s->target.levels,
+                               (size_t)s->target.n_levels,
+                               "classes of the target, in order of the model's "
+                               "outputs",
+                               err);
+    return rc;
+}
+
 static int save_data(cv_h5_writer *w, const cv_run *run, cv_err *err)
 {
     const cv_schema *s = run->schema;
@@ -143,22 +175,15 @@ static int save_data(cv_h5_writer *w, const cv_run *run, cv_err *err)
         rc = cv_h5_put_strings(
             w, "/data/columns", (const char *const *)s->col_names,
             (size_t)s->n_cols, "model inputs, after encoding", err);
+    if (rc || run->fit) /* its own centres and units are among its numbers */
+        return save_target(w, s, rc, err);
     if (!rc)
         rc = cv_h5_put(w, "/data/shift", CV_H5_F64, 1, dims, s->shift, NULL,
                        "input = (value - shift) / unit", err);
     if (!rc)
         rc = cv_h5_put(w, "/data/unit", CV_H5_F64, 1, dims, s->unit, NULL,
                        "input = (value - shift) / unit", err);
-    if (!rc)
-        rc = cv_h5_attr_string(w, "/data", "target", s->target.name, err);
-    if (!rc && s->target.n_levels)
-        rc = cv_h5_put_strings(w, "/data/classes",
-                               (const char *const *)s->target.levels,
-                               (size_t)s->target.n_levels,
-                               "classes of the target, in order of the model's "
-                               "outputs",
-                               err);
-    return rc;
+    return save_target(w, s, rc, err);
 }
 
 static int save_history(cv_h5_writer *w, const cv_run *run, cv_err *err)
@@ -376,7 +401,7 @@ int cv_save_signed_all(cv_run *run, cv_err *err)
     if (run->secure && run->fed.rank == 0 && run->secure->unsaved) {
         uint8_t digest[32];
         char model[65];
-        cv_params_digest(digest, run->w, run->n);
+        cv_run_model_digest(run, digest);
         cv_hex(model, digest, 32);
         rc = save_run(run, model, err);
     }
@@ -391,7 +416,7 @@ int cv_save_all(cv_run *run, cv_err *err)
     uint8_t digest[32];
     char model[65] = "";
     if (run->fed.rank == 0 || (leader && by_silos)) {
-        cv_params_digest(digest, run->w, run->n);
+        cv_run_model_digest(run, digest);
         cv_hex(model, digest, 32);
     }
     if (by_silos) {

@@ -94,6 +94,16 @@ void cv_sum_words_all(MPI_Comm comm, void *recv, const void *send, size_t n,
     cv_sum_pieces_all(comm, recv, send, n, size, add, NULL, NULL);
 }
 
+void cv_scatter_words_all(MPI_Comm comm, void *recv, const void *send,
+                          const int *counts, size_t size, cv_add_fn add)
+{
+    MPI_Datatype type = size == 4 ? MPI_UINT32_T : MPI_UINT64_T;
+    CV_CHECK((size == 4 || size == 8) && !current_add);
+    current_add = add;
+    MPI_Reduce_scatter(send, recv, counts, type, words_op(), comm);
+    current_add = NULL;
+}
+
 void cv_sum_f32_all(MPI_Comm comm, float *v, size_t n)
 {
     reduce_chunks(comm, v, n, sizeof *v, MPI_FLOAT, MPI_SUM);

@@ -42,6 +42,11 @@ void cv_sum_pieces_all(MPI_Comm comm, void *recv, const void *send, size_t n,
                        size_t size, cv_add_fn add, cv_piece_fn each,
                        void *context);
 
+/** Reduce-scatter: words are in the order of the ranks, counts (ranks of comm) of
+ *  each; recv (counts[rank]) gets this rank's part of the sum. */
+void cv_scatter_words_all(MPI_Comm comm, void *recv, const void *send,
+                          const int *counts, size_t size, cv_add_fn add);
+
 /** Floating-point sums, in place; they depend on the number of ranks. */
 void cv_sum_f32_all(MPI_Comm comm, float *v, size_t n);
 void cv_sum_f64_all(MPI_Comm comm, double *v, size_t n);

@@ -1,0 +1,198 @@
+/* A round of a fit: who takes part, the sums, the step. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/mem.h"
+#include "jobs/disclosure.h"
+#include "jobs/fit.h"
+#include "jobs/masked.h"
+#include "jobs/round.h"
+#include "mpi/agree.h"
+#include "mpi/reduce.h"
+
+/* The roster of a fit is all silos of the job, in every round: sums over other
+ * sets could be subtracted from one another. */
+static int begin_all(cv_run *run, cv_attempt *at, cv_err *err)
+{
+    int rc = 0;
+    for (int s = 0; s < run->fed.n_hosted && !rc && !run->fit->is_noted; s++)
+        if (cv_fed_is_leader(&run->fed))
+            rc = cv_disclosure_note_rows(run, s, err);
+    run->fit->is_noted = 1;
+    rc = cv_agree_all(run->fed.world, rc, err);
+    if (rc)
+        return rc;
+    for (int i = 0; i < run->fed.n_silos; i++)
+        run->status[i] = CV_SILO_READY;
+    rc = cv_attempt_begin_all(run, at, run->round + 1, run->status, 0, err);
+    if (!rc && at->n != run->fed.n_silos)
+        rc = cv_err_set(err, CV_ERR_SILOS, NULL, 0,
+                        "a fit is over all silos of the job, %d; %d were "
+                        "ready",
+                        run->fed.n_silos, at->n);
+    rc = cv_agree_all(run->fed.world, rc, err);
+    return rc ? rc : cv_attempt_spend_all(run, at, NULL, NULL, err);
+}
+
+static int moments_all(cv_run *run, cv_attempt *at, cv_err *err)
+{
+    cv_fit *fit = run->fit;
+    size_t k = cv_fit_n_moments(run);
+    double *mine = CV_NEW((size_t)run->fed.n_hosted * k, double);
+    free(fit->numbers);
+    fit->numbers = CV_NEW(k, double);
+    cv_fit_moments(run, mine);
+    int rc = cv_fit_numbers_all(run, at, fit->numbers, mine, k, err);
+    free(mine);
+    if (!rc && cv_fed_is_leader(&run->fed))
+        rc = cv_fit_take_moments(run, err);
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
+/* One step of a linear model is the solution: what follows needs no matrix. */
+static int needs_info(const cv_run *run)
+{
+    int linear = cv_fit_is(run, "ridge") || cv_fit_is(run, "kernel_ridge");
+    return !linear || cv_fit_scalars(run)[CV_FIT_ITERATIONS] == 0.0;
+}
+
+static int concordance_all(cv_run *run, cv_attempt *at, cv_err *err)
+{
+    double *mine = CV_NEW((size_t)run->fed.n_hosted * CV_CONCORDANCE, double);
+    double total[CV_CONCORDANCE] = {0};
+    cv_fit_concordance(run, mine);
+    int rc = cv_fit_numbers_all(run, at, total, mine, CV_CONCORDANCE, err);
+    if (!rc)
+        memcpy(cv_fit_scalars(run) + CV_FIT_CONCORDANT, total, sizeof total);
+    free(mine);
+    return rc;
+}
+
+static int evaluate_all(cv_run *run, cv_attempt *at, double seconds[2],
+                        cv_err *err)
+{
+    cv_fit *fit = run->fit;
+    int with_info = needs_info(run), rc;
+    size_t k = cv_fit_n_numbers(run, with_info);
+    double *mine = CV_NEW((size_t)run->fed.n_hosted * k, double);
+    double t0 = cv_now();
+    cv_fit_to_working(run);
+    free(fit->numbers);
+    fit->numbers = CV_NEW(k, double);
+    cv_fit_evaluate(run, mine, with_info);
+    double t1 = cv_now();
+    rc = cv_fit_numbers_all(run, at, fit->numbers, mine, k, err);
+    free(mine);
+    int good = !rc && fit->numbers[CV_E_BAD] == 0.0;
+    if (good && with_info && !fit->edges)
+        rc = cv_fit_info_all(run, at, fit->numbers + CV_E_FIXED + fit->q, err);
+    if (!rc && cv_fed_is_leader(&run->fed))
+        rc = cv_fit_step_all(run, with_info, err);
+    seconds[0] = t1 - t0;
+    seconds[1] = cv_now() - t1;
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
+/* ---- what the leaders have come to ---------------------------------------- */
+
+static int about(double a, double b, double size)
+{
+    if (isnan(a) || isnan(b))
+        return isnan(a) && isnan(b);
+    if (isinf(a) || isinf(b))
+        return a == b;
+    return fabs(a - b) <= 1e-6 * (fabs(a) + 1e-3 * size);
+}
+
+/* Where the last bits depend on the machine, each leader holds the root's numbers
+ * against its own, view by view. */
+static int compare_vectors(const cv_run *run, const double *mine,
+                           const double *root, cv_err *err)
+{
+    const cv_params *p = &run->fit->model->params;
+    for (int v = 0; v < p->n_views; v++) {
+        const cv_view *view = &p->views[v];
+        size_t n = (size_t)view->dims[0] *
+                   (size_t)(view->rank > 1 ? view->dims[1] : 1);
+        double size = 0.0;
+        for (size_t i = 0; i < n; i++)
+            if (isfinite(mine[view->offset + i]))
+                size = fmax(size, fabs(mine[view->offset + i]));
+        for (size_t i = 0; i < n; i++)
+            if (!about(mine[view->offset + i], root[view->offset + i], size))
+                return cv_err_set(
+                    err, CV_ERR_VERIFY, NULL, 0,
+                    "round %lld: rank 0 came to other %s than this rank from "
+                    "the same sums; a node or library of one of them is at "
+                    "fault",
+                    (long long)run->round + 1, view->name);
+    }
+    return 0;
+}
+
+static int agree_vector_all(cv_run *run, cv_err *err)
+{
+    size_t bytes = run->n * sizeof(double);
+    double *v = run->fit->v;
+    int rc = 0;
+    if (cv_fed_is_leader(&run->fed)) {
+        double *mine = CV_NEW(run->n, double);
+        memcpy(mine, v, bytes);
+        cv_bcast_bytes_all(run->fed.leaders, v, bytes, 0);
+        if (memcmp(mine, v, bytes) != 0)
+            rc = compare_vectors(run, mine, v, err);
+        free(mine);
+    }
+    rc = cv_agree_all(run->fed.world, rc, err);
+    cv_bcast_bytes_all(run->fed.silo, v, bytes, 0);
+    return rc;
+}
+
+/* The mean loss of a row, and how far the fit is from its end. */
+static cv_history_row *record(cv_run *run, const cv_attempt *at,
+                              const double seconds[2])
+{
+    const double *s = cv_fit_scalars(run);
+    double phases[CV_N_PHASES] = {seconds[0], seconds[1]};
+    double loss = s[CV_FIT_ITERATIONS] > 0.0 && !cv_fit_is(run, "pca")
+                      ? 0.5 * s[CV_FIT_DEVIANCE] / s[CV_FIT_ROWS]
+                      : (double)NAN;
+    cv_history_row *h =
+        cv_round_record(run, at->n, loss, s[CV_FIT_DECREMENT], phases);
+    for (int j = 0; j < CV_MAX_METRICS; j++)
+        h->metrics[j] = NAN;
+    return h;
+}
+
+int cv_round_fit_all(cv_run *run, cv_err *err)
+{
+    cv_attempt at = {0};
+    double seconds[2] = {0}, t0 = cv_now();
+    double *before = CV_NEW(run->n, double);
+    memcpy(before, run->fit->v, run->n * sizeof *before);
+    int rc = begin_all(run, &at, err);
+    int first = cv_fit_scalars(run)[CV_FIT_STAGE] == 0.0;
+    if (!rc && first)
+        rc = moments_all(run, &at, err);
+    else if (!rc)
+        rc = evaluate_all(run, &at, seconds, err);
+    if (!rc)
+        rc = agree_vector_all(run, err);
+    if (!rc && cv_fit_is(run, "cox") && !run->fit->edges &&
+        cv_fit_scalars(run)[CV_FIT_STAGE] == 3.0)
+        rc = concordance_all(run, &at, err);
+    if (!rc) {
+        if (first)
+            seconds[1] = cv_now() - t0;
+        cv_history_row *h = record(run, &at, seconds);
+        cv_masked_end_round(run, &at, h);
+    } else { /* a checkpoint that follows is that of the round before */
+        memcpy(run->fit->v, before, run->n * sizeof *before);
+    }
+    free(before);
+    cv_attempt_end(&at);
+    return rc;
+}
