@@ -158,24 +158,16 @@ static cv_glm_rows glm_rows(const cv_run *run, int s, int64_t first, int64_t n)
                              run->job->model.strata == CV_STRATA_SILO};
 }
 
-/* The deviance without any column: R's null model. */
+/* The deviance without any column: R's null model, one mean for all silos even
+ * where each has an intercept of its own. */
 static double null_deviance(const cv_run *run, const cv_glm_rows *g)
 {
-    const double *s = cv_fit_scalars(run);
-    const cv_formula *formula = run->fit->model->formula;
-    double mean = s[CV_FIT_RESPONSE_MEAN], d = 0.0, w = 0.0, wy = 0.0;
-    if (g->own_intercept) {
-        for (int64_t i = 0; i < g->n; i++) {
-            double v = g->weights ? g->weights[i] : 1.0;
-            w += v;
-            wy += v * g->y[i];
-        }
-        mean = w > 0.0 ? wy / w : 0.0;
-    }
+    double mean = cv_fit_scalars(run)[CV_FIT_RESPONSE_MEAN], d = 0.0;
+    int intercept = run->fit->model->formula->intercept;
     for (int64_t i = 0; i < g->n; i++) {
         double mu = mean, slope, eta = g->offset ? g->offset[i] : 0.0;
         double v = g->weights ? g->weights[i] : 1.0;
-        if (!formula->intercept)
+        if (!intercept)
             cv_link_inverse(&g->family, &eta, &mu, &slope, 1);
         d += cv_family_deviance(&g->family, &g->y[i], &mu, &v, 1);
     }

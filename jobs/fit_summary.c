@@ -83,18 +83,17 @@ static void make_lines(const cv_fit_model *m, const cv_job *job,
     }
 }
 
-static void make_glm(const cv_fit_model *m, const cv_job *job,
-                     const double *scalar, cv_fit_summary *s)
+static void make_glm(const cv_fit_model *m, const double *scalar,
+                     cv_fit_summary *s)
 {
     double own = scalar[CV_FIT_INTERCEPTS];
-    int strata = job->model.strata == CV_STRATA_SILO;
     s->deviance = scalar[CV_FIT_DEVIANCE];
     s->null_deviance = scalar[CV_FIT_NULL_DEVIANCE];
     s->dispersion = scalar[CV_FIT_DISPERSION];
     s->loglik = scalar[CV_FIT_LOGLIK];
     s->df_residual = scalar[CV_FIT_DF_RESIDUAL];
-    s->df_null = scalar[CV_FIT_POSITIVE_ROWS] -
-                 (strata ? own : (double)m->formula->intercept);
+    /* One mean for all, as R has it, also where silos have intercepts. */
+    s->df_null = scalar[CV_FIT_POSITIVE_ROWS] - (double)m->formula->intercept;
     s->aic = -2.0 * s->loglik +
              2.0 * (scalar[CV_FIT_RANK] + own + estimates_dispersion(m));
     if (m->family.kind == CV_FAMILY_GAUSSIAN &&
@@ -147,7 +146,7 @@ void cv_fit_summary_make(const cv_fit_model *m, const cv_job *job,
                           .concordance = NAN,
                           .r_squared = NAN};
     if (m->kind == CV_FIT_GLM)
-        make_glm(m, job, scalar, s);
+        make_glm(m, scalar, s);
     else if (m->kind == CV_FIT_COX)
         make_cox(scalar, s);
     else if (m->kind != CV_FIT_PCA && scalar[CV_FIT_TSS] > 0.0)

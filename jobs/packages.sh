@@ -10,9 +10,10 @@ libsecp256k1-dev nettle-dev libjansson-dev libcurl4-openssl-dev
 libsqlite3-dev"
 data="dataset-fashion-mnist"
 tests="libcmocka-dev libmpich-dev mpich libscalapack-mpich-dev libsodium-dev hdf5-tools python3 python3-numpy python3-h5py
-python3-sklearn jq strace"
+python3-sklearn jq strace r-base-core r-cran-survival r-cran-mlmrev"
 fuzz="clang"
-bench="python3 python3-numpy python3-h5py python3-torch python3-mpi4py"
+bench="python3 python3-numpy python3-h5py python3-sklearn python3-torch
+python3-mpi4py r-base-core"
 
 have() {
     dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'

@@ -5,7 +5,7 @@
 #                                       mnist memory checkpoint saving
 #                                       quickstart silos noise transform cox glm
 #                                       dpsgd private journal accountant settle
-#                                       verify
+#                                       verify statistics solver
 # BUILD names another build folder, BENCH_TIMES how often to measure. Nothing
 # here is a test: a limit that was missed is a line in the table. README.md says
 # how to read it.
@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] ||
     set -- train round launch mnist memory checkpoint saving quickstart silos \
         noise transform cox glm dpsgd private journal accountant settle \
-        verify
+        verify statistics solver
 
 sh jobs/packages.sh build data tests node bench
 echo "== build $build"
@@ -67,9 +67,13 @@ bench() {
     train | checkpoint) "$1" ;;
     round) mpirun -n 4 "$build/tests/bench/bench_round" ;;
     noise | transform | cox | glm | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
+    solver) # BLAS threads would fight for the cores of the ranks beside them
+        OMPI_MCA_hwloc_base_binding_policy=none mpirun -n 2 \
+            "$build/tests/bench/bench_solver" ;;
     private) mpirun -n 4 "$build/tests/bench/bench_private_round" ;;
     journal) "$build/tests/bench/bench_journal" "$build/bench" ;;
-    launch | mnist | memory | saving | quickstart | silos | settle | verify)
+    launch | mnist | memory | saving | quickstart | silos | settle | verify | \
+        statistics)
         $python "$here/bench_$1.py" ;;
     *) echo "run.sh: no benchmark called '$1'" >&2; return 2 ;;
     esac

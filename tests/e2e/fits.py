@@ -1,0 +1,238 @@
+"""Fits that R is the reference of: the table of them, its R side (r_data.R,
+r_fits.R), jobs and sites for the real program, and what it found."""
+import atexit
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import h5py
+import numpy as np
+
+from harness import inspect, mpirun, write
+from secure_sites import make_sites, silos_text
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FIELDS = ("fit", "data", "silos", "kind", "family", "link", "strata", "weights",
+          "ties", "bins", "formula")
+# Levels, as masked silos must agree on them beforehand.
+LEVELS = {"lung": {"sex": "12"}, "chem97": {"gender": "FM"},
+          "made": {"g": "abcd", "h": "uv"}, "edges": {"g": "abc", "few": "abc"}}
+SCALARS = ("loglik", "deviance", "null_deviance", "aic", "dispersion",
+           "df_residual", "rows", "concordance")
+
+
+class Fit:
+    """One line of a table: what both Covey and R are told."""
+
+    def __init__(self, fit, data, silos, kind, formula, family="-", link="-",
+                 strata="none", weights="-", ties="efron", bins="-", more="",
+                 r_formula=None):
+        self.fit, self.data, self.silos, self.kind = fit, data, silos, kind
+        self.formula, self.family, self.link = formula, family, link
+        self.strata, self.weights, self.ties = strata, weights, ties
+        self.bins, self.more = bins, more
+        self.r_formula = r_formula or formula
+
+    def line(self):
+        return "\t".join(str(getattr(self, f)) for f in FIELDS[:-1]) + "\t" + \
+            self.r_formula + "\n"
+
+    def model(self):
+        """The job's section, as YAML."""
+        parts = ["kind: " + self.kind, 'formula: "%s"' % self.formula]
+        if self.kind in ("glm", "cox"):
+            parts.append("strata: " + self.strata)
+            if self.weights != "-":
+                parts.append("weights: " + self.weights)
+        if self.kind == "glm":
+            parts.append("family: " + self.family)
+            if self.link != "-":
+                parts.append("link: " + self.link)
+        if self.kind == "cox":
+            parts.append("ties: " + self.ties)
+            if self.bins != "-":
+                parts.append("bins: [%s]" % ", ".join(
+                    '"%s"' % b for b in self.bins.split(",")))
+        if self.more:
+            parts.append(self.more)
+        return "{" + ", ".join(parts) + "}"
+
+
+class Reference:
+    """Data of r_data.R and R's fits; kept until the script ends."""
+
+    def __init__(self, fits=()):
+        self.folder = tempfile.mkdtemp(prefix="covey-r-")
+        atexit.register(shutil.rmtree, self.folder, True)
+        self.r("r_data.R", self.folder)
+        self.found = self.fit(fits) if fits else {}
+
+    @staticmethod
+    def r(script, *args):
+        p = subprocess.run(["Rscript", os.path.join(HERE, script)] + list(args),
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           timeout=250)
+        if p.returncode:
+            raise RuntimeError("%s: %s" % (script, p.stdout.decode()[-3000:]))
+
+    def fit(self, fits):
+        """{fit: {coef: {name: number}, vcov: {(a, b): number}, scalar: ..}}"""
+        table = write(os.path.join(self.folder, "table"),
+                      "".join(f.line() for f in fits))
+        out = os.path.join(self.folder, "found")
+        self.r("r_fits.R", self.folder, table, out)
+        found = {}
+        with open(out) as f:
+            for line in f:
+                fit, what, name, value = line.rstrip("\n").split("\t")
+                found.setdefault(fit, {}).setdefault(what, {})[name] = \
+                    float(value.replace("NA", "nan"))
+        missing = [f.fit for f in fits if f.fit not in found]
+        assert not missing, missing
+        return found
+
+    def parts(self, data):
+        """Texts of the parts: (header, [rows, ..])."""
+        folder = os.path.join(self.folder, data)
+        texts = [open(os.path.join(folder, n)).read().split("\n", 1)
+                 for n in sorted(os.listdir(folder))]
+        return texts[0][0], [t[1] for t in texts]
+
+    def rows(self, data):
+        """All rows, in the order of the parts, as a table of numpy."""
+        header, parts = self.parts(data)
+        return np.genfromtxt("".join(parts).splitlines(), delimiter=",",
+                             names=header.split(","), dtype=None,
+                             encoding="ascii", missing_values="NA")
+
+    def sites(self, folder, data, silos, masked=False):
+        """FOLDER/sites with the parts, dealt out in turn."""
+        names = silo_names(silos)
+        sites = os.path.join(folder, "sites")
+        if masked:
+            make_sites(folder, names, data=False)
+        else:
+            os.makedirs(sites)
+            for n in names:
+                write(os.path.join(sites, n + ".yaml"),
+                      "silo: %s\ndata: %s.csv\nstate: state-%s\n" % (n, n, n))
+        header, parts = self.parts(data)
+        for i, n in enumerate(names):
+            write(os.path.join(sites, n + ".csv"),
+                  header + "\n" + "".join(parts[i::silos]))
+        return sites
+
+
+def silo_names(silos):
+    return ["s%02d" % i for i in range(silos)]
+
+
+LIFTED = "disclosure: {min_rows: 1, min_cell: 1, rows_per_parameter: 0}\n"
+
+
+def job(path, names, model, masked=False, data="lung", features=None,
+        disclosure=LIFTED, missing="drop", rounds=25, rest=""):
+    """A job file of a fit; features None: the categories of `data`."""
+    if features is None:
+        features = ", ".join(
+            "{name: %s, type: category, levels: [%s]}" %
+            (n, ", ".join('"%s"' % v for v in values))
+            for n, values in LEVELS[data].items()
+            if re.search(r"\b%s\b" % n, model))
+    return write(path, "covey: 1\nname: fit\nsilos: %s\n"
+                 "data: {format: csv%s, missing: %s}\nmodel: %s\n"
+                 "training: {strategy: newton, rounds: %d, tolerance: 1.0e-10}\n"
+                 "%s%s%s" % (
+                     silos_text(names) if masked else
+                     "[" + ", ".join("{name: %s}" % n for n in names) + "]",
+                     ", features: [%s]" % features if features else "",
+                     missing, model, rounds, disclosure,
+                     "secure_aggregation: {collusion: 1}\n" if masked else "",
+                     rest))
+
+
+def run(ranks, job_file, sites, out, expect=0):
+    return mpirun(ranks, "run", job_file, "--silo-dir", sites, "--out", out,
+                  expect=expect)
+
+
+def forget(sites):
+    """Journals hold fits of one data set together; tests of another matter
+    start anew."""
+    for n in os.listdir(sites):
+        if n.startswith("state-"):
+            shutil.rmtree(os.path.join(sites, n))
+
+
+class Found:
+    """What a run found."""
+
+    def __init__(self, run):
+        with h5py.File(os.path.join(run, "run.h5"), "r") as f:
+            self.params = {k: np.array(d) for k, d in
+                           f["/model/params"].items()}
+            self.result = dict(f["/result"].attrs)
+            self.names = [n.decode() if isinstance(n, bytes) else n
+                          for n in f["/result/names"][()]] \
+                if "names" in f["/result"] else []
+        told = inspect(run)
+        self.digest = told["model"]["digest"]
+        self.told = told["fit"]
+
+    def coef(self):
+        return dict(zip([plain(n) for n in self.names],
+                        self.params["coefficients"]))
+
+
+def plain(name):
+    """A name as R has it: levels follow their factor without a sign."""
+    return name.replace("=", "")
+
+
+class Worst:
+    """The largest error so far, and where."""
+
+    def __init__(self):
+        self.error, self.where = 0.0, "-"
+
+    def add(self, error, where):
+        if not error <= self.error:
+            self.error, self.where = error, where
+
+
+def relative(a, b, least):
+    """|a - b| relative to b, or to `least` where b is smaller."""
+    if np.isnan(a) or np.isnan(b):
+        return 0.0 if np.isnan(a) and np.isnan(b) else np.inf
+    return abs(a - b) / max(abs(b), least)
+
+
+def compare(fit, r, found, worst):
+    """Errors of coefficients, standard errors, covariance and log-likelihood
+    into worst; the rest of the numbers must be there and as close."""
+    mine, coef = found.coef(), r["coef"]
+    assert list(mine) == list(coef), (fit.fit, list(mine), list(coef))
+    names = list(coef)
+    se = {n: np.sqrt(r["vcov"]["%s %s" % (n, n)]) for n in names}
+    for i, n in enumerate(names):
+        assert np.isnan(mine[n]) == np.isnan(coef[n]), \
+            (fit.fit, n, mine[n], coef[n])
+        worst.add(relative(mine[n], coef[n], np.nan_to_num(se[n])),
+                  "%s %s" % (fit.fit, n))
+        worst.add(relative(found.params["standard_errors"][i], se[n], 0.0),
+                  "%s se %s" % (fit.fit, n))
+        for j, m in enumerate(names):
+            v = r["vcov"]["%s %s" % (n, m)]
+            worst.add(relative(found.params["covariance"][i, j], v,
+                               np.nan_to_num(se[n] * se[m])),
+                      "%s vcov %s %s" % (fit.fit, n, m))
+    for what in SCALARS:
+        if what not in r["scalar"] or (
+                what == "null_deviance" and "offset" in fit.formula):
+            continue  # R fits the null model with the offset, iterating
+        if what in ("aic", "df_residual") and fit.kind == "cox":
+            continue
+        worst.add(relative(float(found.result[what]), r["scalar"][what], 1.0),
+                  "%s %s" % (fit.fit, what))
