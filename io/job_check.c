@@ -31,11 +31,19 @@ int cv_job_wrong(const checker *c, const char *path, const char *fmt, ...)
 
 int cv_job_wrong_feature(const checker *c, int i, const char *fmt, ...)
 {
-    const cv_yaml *data = cv_yaml_get(c->tree, "data");
+    const cv_yaml *list = cv_yaml_get(cv_yaml_get(c->tree, "data"), "features");
+    const char *name = c->job->data.features[i].name;
+    int line = cv_keys_line(c->tree, cv_job_is_fit(c->job) ? "model.formula"
+                                                           : "data.features");
     va_list args;
+    /* By name: those of a fit come in the formula's order, and some from it. */
+    for (size_t k = 0; list && k < list->n; k++) {
+        const cv_yaml *item = cv_yaml_get(&list->item[k], "name");
+        if (item && item->text && strcmp(item->text, name) == 0)
+            line = list->item[k].line;
+    }
     va_start(args, fmt);
-    int rc = raise_error(c, cv_yaml_get(data, "features")->item[i].line,
-                         "data.features", fmt, args);
+    int rc = raise_error(c, line, "data.features", fmt, args);
     va_end(args);
     return rc;
 }

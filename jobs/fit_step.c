@@ -448,6 +448,16 @@ static int finish_all(cv_run *run, const double *m, const cv_spd *factor,
 /* ---- the machine -----------------------------------------------------------
  */
 
+static int largest(const cv_run *run, const double *b)
+{
+    int at = 0;
+    for (int j = 1; j < run->fit->q; j++)
+        if (!is_intercept(run, j) &&
+            (is_intercept(run, at) || fabs(b[j]) > fabs(b[at])))
+            at = j;
+    return at;
+}
+
 /* Back towards the coefficients before, half of the way. */
 static int halve(cv_run *run, cv_err *err)
 {
@@ -457,6 +467,10 @@ static int halve(cv_run *run, cv_err *err)
     s[CV_FIT_HALVINGS] += 1.0;
     for (int j = 0; j < run->fit->q; j++)
         b[j] = 0.5 * (b[j] + previous[j]);
+    int j = largest(run, previous);
+    if (run->round + 1 >= run->job->training.rounds &&
+        fabs(previous[j]) > RUNAWAY_STEP)
+        return runs_away(run, j, err);
     if (run->round + 1 >= run->job->training.rounds)
         return cv_err_set(err, CV_ERR_NUMERIC, NULL, 0,
                           "the fit does not converge: after %d rounds a step "
