@@ -66,7 +66,7 @@ fit_cox <- function(t, d, f) {
                              toler.inf = 1e-6)
     # "Ran out of iterations" is said when rounding alone moves it still.
     fit <- suppressWarnings(coxph(f, d, weights = .w, ties = t$ties,
-                                  control = control))
+                                  control = control, robust = FALSE))
     v <- vcov(fit)
     v[is.na(coef(fit)), ] <- NA
     v[, is.na(coef(fit))] <- NA

@@ -262,7 +262,7 @@ def every_other_column(folder):
     x = np.column_stack([matrix(rows, "gcsescore", "age"), rows["gender"] == "M",
                          matrix(rows, "good", "share")])
     assert [plain(n) for n in f.names] == \
-        ["(Intercept)", "gcsescore", "age", "genderM", "good", "share"]
+        ["(Intercept)", "gcsescore", "age", "genderM", "good", "share"], f.names
     peer = Ridge(alpha=3.0, solver="cholesky").fit(x, rows["score"])
     assert np.allclose(f.params["coefficients"][1:], peer.coef_, rtol=1e-7)
     assert abs(f.params["coefficients"][0] / peer.intercept_ - 1) < 1e-7
