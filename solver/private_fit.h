@@ -111,8 +111,8 @@ int cv_private_linear_solve(const cv_private_fit *f, const double *sum,
 /** Damped Newton over a fixed number of rounds; formulas in private_newton.c.
  *  Everything that it goes on from is `state`, a flat vector of doubles that may
  *  be saved and loaded as it is:
- *    round, weight, weight_squares, averaged, b (q), sum of b (q),
- *    sum of gradients (q), running information (q, q), sum of information (q, q)
+ *    round, weight, sum of squared weights, rounds averaged, b (q); of running
+ *    means, then of the last half: b (q), gradient (q), information (q, q)
  */
 size_t cv_private_newton_words(int q);
 /** b = 0, round 0. */

@@ -217,7 +217,8 @@ static void test_hostile_coefficients(void **state)
         int64_t sum[5] = {0};
         cv_private_fit_add(&f, x, y, 2, b, -20, sum);
         assert_true(norm_of(sum, 5) <= 2.0 * sensitivity(&f, -20));
-        if (!isfinite(odd[k]))
+        /* Infinite ones give some rows mu = 0 or 1, and others NaN. */
+        if (isnan(odd[k]))
             assert_true(norm_of(sum, 5) == 0.0);
     }
 }
@@ -297,7 +298,7 @@ static void fit(const cv_private_fit *f, const data *s, int exponent,
         out->raised = out->linear.raised;
         return;
     }
-    double newton[4 + 3 * MAX_Q + 2 * MAX_Q * MAX_Q];
+    double newton[4 + 5 * MAX_Q + 2 * MAX_Q * MAX_Q];
     cv_private_newton_start(newton, f->q);
     for (int t = 0; t < rounds; t++) {
         assert_int_equal(cv_private_newton_round(newton), t);
@@ -472,14 +473,14 @@ static const scene scenes[] = {
     {"linear 50 rows", 0, 1, 3, 50, 9, 1, 1, 40, 0, 1, 0.9, 1},
     {"logistic no noise", 1, 1, 4, 2000, 9, 1, 5, 0, 8, 0.2, 0, 0},
     {"logistic", 1, 1, 4, 2000, 9, 1, 5, 10, 8, 0.2, 0, 0},
-    {"logistic", 1, 1, 4, 2000, 9, 1, 5, 30, 8, 0.3, 0, 0},
-    {"logistic", 1, 1, 4, 2000, 9, 1, 5, 55, 8, 0.4, 0, 0.05},
+    {"logistic", 1, 1, 4, 2000, 9, 1, 5, 30, 8, 0.2, 0, 0},
+    {"logistic", 1, 1, 4, 2000, 9, 1, 5, 55, 8, 0.3, 0, 0.3},
     {"logistic q 10", 1, 1, 10, 3000, 9, 1, 5, 30, 12, 0.4, 0, 0.05},
     {"logistic q 1", 1, 1, 1, 2000, 9, 1, 5, 80, 6, 0.2, 0, 0},
     {"logistic no int.", 1, 0, 3, 2000, 9, 1, 5, 30, 8, 0.3, 0, 0},
     {"logistic clip 1.0", 1, 1, 4, 2000, 1, 1, 5, 15, 8, 0.3, 0, 0},
-    {"logistic steep", 1, 1, 4, 3000, 9, 1, 15, 15, 14, 0.5, 0, 0.1},
-    {"logistic steep", 1, 1, 4, 2000, 9, 1, 20, 60, 12, 1, 0.9, 1},
+    {"logistic steep", 1, 1, 4, 3000, 9, 1, 15, 15, 14, 0.3, 0, 0.3},
+    {"logistic steep", 1, 1, 4, 2000, 9, 1, 15, 60, 12, 1, 0.9, 1},
     {"logistic heavy", 1, 1, 4, 2000, 9, 1, 5, 160, 8, 1, 0.9, 1},
     {"logistic 200 rows", 1, 1, 4, 200, 9, 1, 5, 40, 8, 1, 0.9, 1},
 };
@@ -621,11 +622,11 @@ static void test_sums_that_are_not_finite(void **state)
 {
     (void)state;
     double sum[6] = {10, 1, 1, 10, 2, 5}, b[2], cov[4];
-    double newton[4 + 6 + 8], before[18];
+    double newton[22], before[22];
     int raised;
     cv_private_linear out;
     cv_private_fit linear = {0, 1, 2, 9.0}, logistic = {1, 1, 2, 9.0};
-    assert_int_equal(cv_private_newton_words(2), 18);
+    assert_int_equal(cv_private_newton_words(2), 22);
     cv_private_newton_start(newton, 2);
     memcpy(before, newton, sizeof before);
     for (int i = 0; i < 6; i++) {
