@@ -470,6 +470,7 @@ static const scene scenes[] = {
     {"linear clip 1.3", 0, 1, 4, 2000, 1.3, 1, 1, 8, 0, 0.2, 0, 0},
     {"linear heavy", 0, 1, 4, 2000, 9, 1, 1, 200, 0, 1, 0.9, 1},
     {"linear narrow x", 0, 1, 4, 2000, 9, 0.2, 1, 18, 0, 1, 0.9, 1},
+    {"linear steep narrow", 0, 0, 3, 2000, 9, 0.1, 8, 18, 0, 9, 0.9, 1},
     {"linear 50 rows", 0, 1, 3, 50, 9, 1, 1, 40, 0, 1, 0.9, 1},
     {"logistic no noise", 1, 1, 4, 2000, 9, 1, 5, 0, 8, 0.2, 0, 0},
     {"logistic", 1, 1, 4, 2000, 9, 1, 5, 10, 8, 0.2, 0, 0},
@@ -535,6 +536,55 @@ static void test_coverage(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof scenes / sizeof *scenes; k++)
         cover(scenes + k, k);
+}
+
+/* One data set, many draws of noise: the variance that noise alone makes is
+ * N's, and the dispersion is that without noise. */
+static void test_noise_alone(void **state)
+{
+    (void)state;
+    enum { DRAWS = 20000 };
+    cv_private_fit f = {0, 1, 10, 9.0};
+    size_t d = cv_private_fit_words(&f);
+    data s = new_data(4000, f.q);
+    double sum[MAX_D], noisy[MAX_D], mean[MAX_Q] = {0}, square[MAX_Q] = {0};
+    double sigma = 30.0, phi = 0.0, null = 0.0;
+    cv_stream r;
+    cv_stream_open(&r, 12, "alone", 0, 0);
+    draw_data(&f, &s, 1.0, 1.0, &r);
+    for (int64_t i = 0; i < s.n; i++) /* a large coefficient */
+        s.y[i] = 0.8 * s.x[i * f.q + 1] + 0.2 * cv_stream_normal(&r);
+    noisy_sums(&f, &s, NULL, -16, 0.0, &r, sum);
+    result exact, out;
+    assert_int_equal(cv_private_linear_solve(&f, sum, 0.0, NULL, exact.b,
+                                             exact.cov, &exact.linear),
+                     0);
+    for (int k = 0; k < DRAWS; k++) {
+        for (size_t i = 0; i < d; i++)
+            noisy[i] = sum[i] + sigma * cv_stream_normal(&r);
+        cv_private_linear_solve(&f, noisy, sigma, NULL, out.b, out.cov,
+                                &out.linear);
+        phi += out.linear.dispersion / DRAWS;
+        null += out.linear.null_dispersion / DRAWS;
+        for (int j = 0; j < f.q; j++) {
+            double e = out.b[j] - exact.b[j];
+            mean[j] += e / DRAWS;
+            square[j] += e * e / DRAWS;
+        }
+    }
+    assert_true(fabs(phi / exact.linear.dispersion - 1.0) < 0.015);
+    assert_true(fabs(null / exact.linear.null_dispersion - 1.0) < 0.02);
+    cv_private_linear_solve(&f, sum, sigma, NULL, out.b, out.cov, &out.linear);
+    assert_int_equal(out.linear.raised, 0);
+    for (int j = 0; j < f.q; j++) {
+        double scale = out.linear.dispersion / exact.linear.dispersion;
+        double want = out.cov[j * f.q + j] - scale * exact.cov[j * f.q + j];
+        double got = square[j] - mean[j] * mean[j];
+        assert_true(got > 0.97 * want && got < 1.15 * want);
+        assert_true(fabs(mean[j]) < 0.1 * sqrt(want));
+    }
+    cv_stream_close(&r);
+    drop_data(&s);
 }
 
 /* ---- edges ---- */
@@ -695,6 +745,7 @@ int main(void)
         cmocka_unit_test(test_hostile_coefficients),
         cmocka_unit_test(test_exact_without_noise),
         cmocka_unit_test(test_clipping_does_not_bias),
+        cmocka_unit_test(test_noise_alone),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test(test_collinear),
         cmocka_unit_test(test_separated),
