@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/mem.h"
 
 cv_disclosure cv_disclosure_of(const cv_job *job, const cv_silo *site)
@@ -187,6 +188,14 @@ int cv_disclosure_check(const cv_disclosure_view *v, cv_err *err)
         return 0;
     for (int64_t i = 0; i < f->n; i++)
         n += counts(f, i);
+    if (n == 0) { /* shows nothing, like a group that is not there */
+        cv_log(
+            CV_LOG_WARN, "no_rows",
+            "silo=%s no row is left for the fit: a value is missing in each, "
+            "or its weight is 0",
+            v->silo);
+        return 0;
+    }
     if (n < d->min_rows) {
         snprintf(what, sizeof what,
                  "it has fewer rows than disclosure.min_rows %d", d->min_rows);

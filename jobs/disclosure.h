@@ -36,7 +36,8 @@ typedef struct {
     const double *edges; /* (job's n_bins), or NULL */
 } cv_disclosure_view;
 
-/** CV_ERR_PRIVACY, naming silo, limit and column; never a count. */
+/** CV_ERR_PRIVACY, naming silo, limit and column; never a count. A silo without a
+ *  row passes: it adds zeros. */
 int cv_disclosure_check(const cv_disclosure_view *v, cv_err *err);
 
 #endif

@@ -18,16 +18,17 @@
  * taken for it.
  *
  * Rounding to integers moves v / 2^exponent by at most 1/2 a word, sqrt(d) / 2
- * in L2. Before that, with u = 2^-53: a sum of q + 1 squares has a relative error
- * of (q + 2) u, s of (q + 2)/2 u + 4 u, z_i one u more, and a word is the product
- * of two z (or of s x_i, w and x_j) and three factors: (q + 20) u in all, with
- * the factor 2^exponent exact. For q <= 32000 that is below 2^-37, and
+ * in L2. Before that, with u = 2^-53: a sum of q + 1 squares has a relative
+ * error of (q + 2) u, s of (q + 2)/2 u + 4 u, z_i one u more, and a word is the
+ * product of two z (or of s x_i, w and x_j) and three factors: (q + 20) u in
+ * all, with the factor 2^exponent exact. For q <= 32000 that is below 2^-37,
+ * and
  *     Delta_int = bound / 2^exponent (1 + 2^-36) + sqrt(d) / 2.
  * mu may be as wrong as exp is: nothing but 0 <= mu <= 1 was used.
  *
- * None of this has to be believed: the squared norm of each record's integers is
- * computed exactly, and a record above Delta_int^2 is left out. What the proof
- * is needed for is that this happens to no honest record. */
+ * None of this has to be believed: the squared norm of each record's integers
+ * is computed exactly, and a record above Delta_int^2 is left out. What the
+ * proof is needed for is that this happens to no honest record. */
 #include "solver/private_fit.h"
 
 #include <math.h>

@@ -10,8 +10,8 @@
  *  are exact in any order.  The caller adds integer noise of one deviation to
  *  every word; sigma below is that deviation times 2^exponent.
  *
- *  Both kinds scale rows by a weight that depends on x alone.  (A weight that saw
- *  y as well would choose records by their response, and bias b.)
+ *  Both kinds scale rows by a weight that depends on x alone.  (A weight that
+ *  saw y as well would choose records by their response, and bias b.)
  *
  *  linear    s = min(1, clip / sqrt(|x|^2 + 1)),  z = s (x, y)
  *            v = svec(z z'), with the word s^2 behind it if there is no
@@ -28,8 +28,8 @@
  *  sqrt(2); its norm is A's.
  *
  *  Scope: local; no state, no randomness. Results of the solvers come from
- *  LAPACK, whose last bits differ between machines: silos that must agree let one
- *  of them compute them.
+ *  LAPACK, whose last bits differ between machines: silos that must agree let
+ *  one of them compute them.
  *  Source: Sheffet (2017), Wang (2018) for noisy sums of squares; Golub and Van
  *  Loan (2013), section 8.1, for eigenvalues of perturbed matrices; Tao (2012),
  *  section 2.3, for norms of random ones; otherwise derived in private_*.c.
@@ -68,9 +68,9 @@ double cv_private_fit_sensitivity(double bound, size_t d, int exponent);
  *
  *  In/Out: sum  (d)
  *  In:     x (n, q), y (n), b (q; logistic only, may be anything)
- *          exponent  Delta_int must be below 2^31 - 1 (else a bug of the caller):
- *                 then n < 2^31 rows change no word by 2^62.  Rounding shifts a
- *                 word by at most n / 2, against a largest value of
+ *          exponent  Delta_int must be below 2^31 - 1 (else a bug of the
+ *                 caller): then n < 2^31 rows change no word by 2^62.  Rounding
+ *                 shifts a word by at most n / 2, against a largest value of
  *                 n bound / 2^exponent: 2^20 of these are plenty.
  *  A record whose integers have a squared norm above Delta_int^2 adds nothing:
  *  one with an entry that is not finite, or not in working units.
@@ -109,8 +109,8 @@ int cv_private_linear_solve(const cv_private_fit *f, const double *sum,
 /* ---- logistic ---- */
 
 /** Damped Newton over a fixed number of rounds; formulas in private_newton.c.
- *  Everything that it goes on from is `state`, a flat vector of doubles that may
- *  be saved and loaded as it is:
+ *  Everything that it goes on from is `state`, a flat vector of doubles that
+ *  may be saved and loaded as it is:
  *    round, weight, sum of squared weights, rounds averaged, b (q); of running
  *    means, then of the last half: b (q), gradient (q), information (q, q)
  */

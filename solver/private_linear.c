@@ -1,17 +1,17 @@
 /* Least squares from a noisy sum of squares.
  *
  * With weights s^2, the sums are A + E, c + e and t + e_t for A = x'x, c = x'y,
- * t = y'y: a symmetric matrix of order q + 1 with N(0, sigma^2) on its diagonal,
- * and N(0, sigma^2 / 2) beside it, for there the noise was divided by sqrt(2).
- * With H the matrix A + E + penalty, its eigenvalues not below the floor
- * (private_eigen.c),
+ * t = y'y: a symmetric matrix of order q + 1 with N(0, sigma^2) on its
+ * diagonal, and N(0, sigma^2 / 2) beside it, for there the noise was divided by
+ * sqrt(2). With H the matrix A + E + penalty, its eigenvalues not below the
+ * floor (private_eigen.c),
  *     b = H^-1 (c + e).
  *
- * Covariance. If beta is the truth and y = x beta + eps, then c = A beta + x'eps
- * and to first order in the noise
+ * Covariance. If beta is the truth and y = x beta + eps, then c = A beta +
+ * x'eps and to first order in the noise
  *     b - beta = A^-1 (x'eps + e - E beta).
- * Given x, cov(x'eps) = phi x' W^2 x <= phi A (weights are at most 1, so this is
- * exact if no row is scaled, and large rather than small if some are). The
+ * Given x, cov(x'eps) = phi x' W^2 x <= phi A (weights are at most 1, so this
+ * is exact if no row is scaled, and large rather than small if some are). The
  * elements of e - E beta have the covariance
  *     (i, i)  sigma^2 / 2 (1 + |beta|^2 + beta_i^2)
  *     (i, k)  sigma^2 / 2 beta_i beta_k      (E_ik is in both),
@@ -27,11 +27,11 @@
  * of the shortfall of such a beta is added in that direction, where it is much:
  * the data say little there, and that is what the interval says.
  *
- * Dispersion. The residual form t - b'c - penalty b^2 has, as the least value of
- * a quadratic form, noise of deviation sigma (1 + |b|^2) (the form is in (-b, 1),
- * whose svec has the norm 1 + |b|^2), and is too small by tr(H^-1 N) in second
- * order, which is added. It may still come out negative: it is not let below its
- * own noise. It is divided by sum s^2 - q. (E sum s^2 r^2 is
+ * Dispersion. The residual form t - b'c - penalty b^2 has, as the least value
+ * of a quadratic form, noise of deviation sigma (1 + |b|^2) (the form is in
+ * (-b, 1), whose svec has the norm 1 + |b|^2), and is too small by tr(H^-1 N)
+ * in second order, which is added. It may still come out negative: it is not
+ * let below its own noise. It is divided by sum s^2 - q. (E sum s^2 r^2 is
  * phi (sum s^2 - tr A^-1 x'W^2 x), a little more.) */
 #include <math.h>
 #include <stdlib.h>

@@ -4,19 +4,19 @@
  * information is A(b) = sum s w x x', and cov(g) = sum s^2 w x x' <= A.
  *
  * A round at b gives G = g(b) + xi, xi of deviation sigma a word, and
- * I = A(b) + E, E of deviation sigma / kappa on the diagonal and 1/sqrt(2) of it
- * beside. With running means b', G', I' of rounds so far, the next b is
+ * I = A(b) + E, E of deviation sigma / kappa on the diagonal and 1/sqrt(2) of
+ * it beside. With running means b', G', I' of rounds so far, the next b is
  *     b' + H^-1 (G' - penalty b'),   H = I' + penalty,
- * eigenvalues not below the floor of the mean's noise (private_eigen.c). If g is
- * linear, G = (A + penalty)(b^ - b) + penalty b + xi in every round, so this is
- * b^ + H^-1 xi' for the estimate b^, wherever the rounds were: a Newton step
- * forgets where it came from, and its noise as well. g is not linear: older rounds
- * count a quarter (KEEP) as much for each round, so that little is lost of
- * Newton's convergence, until the last half, k rounds, where all count the same.
- * That the points come closer to b^ as the noise is averaged matters: a mean of g
- * over points of covariance C about b^ is off by half of g'' C, and plain Newton
- * steps, each with the noise of one round, were found to bias b by half of its
- * standard error where the noise is large.
+ * eigenvalues not below the floor of the mean's noise (private_eigen.c). If g
+ * is linear, G = (A + penalty)(b^ - b) + penalty b + xi in every round, so this
+ * is b^ + H^-1 xi' for the estimate b^, wherever the rounds were: a Newton step
+ * forgets where it came from, and its noise as well. g is not linear: older
+ * rounds count a quarter (KEEP) as much for each round, so that little is lost
+ * of Newton's convergence, until the last half, k rounds, where all count the
+ * same. That the points come closer to b^ as the noise is averaged matters: a
+ * mean of g over points of covariance C about b^ is off by half of g'' C, and
+ * plain Newton steps, each with the noise of one round, were found to bias b by
+ * half of its standard error where the noise is large.
  *
  * The result is the same formula over the last k rounds alone, with
  *     cov = H^-1 + H^-1 (sigma^2 / k) H^-1.
@@ -26,18 +26,22 @@
  * Every step is at most STEP long. Newton's model holds where weights do not
  * change much: w(eta + d) / w(eta) is between exp(-|d|) and exp(|d|), and
  * |d| <= |x| |step|. From 0, Newton gets to the estimates of data that are not
- * nearly separable in steps of 2 or less; a longer one is the work of noise in a
- * direction of little information, or of separation. T rounds go to |b| = 2 T at
- * most. All are always run: when to stop must not depend on the data.
+ * nearly separable in steps of 2 or less; a longer one is the work of noise in
+ * a direction of little information, or of separation. T rounds go to |b| = 2 T
+ * at most. All are always run: when to stop must not depend on the data.
  *
- * What the floor does. In a raised direction, with h = 1 - found / floor, a step
- * leaves the fraction h of the distance from the mean to b^, and so does the last
- * one. So of the noise of the rounds about
+ * What the floor does. In a raised direction, with h = 1 - found / floor, a
+ * step leaves the fraction h of the distance from the mean to b^, and so does
+ * the last one. So of the noise of the rounds about
  *     sigma^2 / floor^2 (h^2 + h^4 + ... + h^(2 T))
- * is left, and of the way from 0 the fraction h (KEEP + (1 - KEEP) h)^(T - k). b^
- * is not known there; but weights are at most 1/4, so a direction that explained
- * all of the response has found b_v^2 <= sum s <= 4 tr(A(0)) (with an intercept),
- * and 4 tr / floor is taken for its square. */
+ * is left, and of the way from 0 the fraction h (KEEP + (1 - KEEP) h)^(T - k).
+ * b^ is not known there; but weights are at most 1/4, so a direction that
+ * explained all of the response has found b_v^2 <= sum s <= 4 tr(A(0)) (with an
+ * intercept), and 4 tr / floor is taken for its square. What this does not
+ * cover is that g is not linear on the way: with logits up to +-13 (2000 rows,
+ * sigma 60, four coefficients) 8 rounds do not get there, and intervals of 95 %
+ * held the truth in 78 to 89 % of trials, with 20 rounds in 91 to 95 %. Up to
+ * +-6, 95 to 98 % did. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
