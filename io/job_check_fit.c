@@ -370,6 +370,16 @@ static int check_private(const checker *c)
                                 "'%s' needs bounds: [low, high] with privacy",
                                 f->name);
     }
+    if (linear) { /* the response has bounds too */
+        int found = 0;
+        for (int i = 0; i < job->data.n_features; i++)
+            found |= strcmp(job->data.features[i].name, job->data.target) == 0;
+        if (!found)
+            return cv_job_wrong(c, "data.features",
+                                "the response '%s' needs an entry with bounds: "
+                                "[low, high] with privacy",
+                                job->data.target);
+    }
     return job->data.n_features
                ? 0
                : cv_job_wrong(c, "data.features",
