@@ -1,11 +1,9 @@
 /* From files to the rows of a fit: double precision, the columns of the formula,
  * limits of disclosure held against them before anything is sent. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "io/names.h"

@@ -9,13 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fs.h"
 #include "core/mem.h"
 #include "jobs/budget.h"
 #include "jobs/fit.h"
 #include "jobs/masked.h"
 #include "mpi/agree.h"
-#include "mpi/reduce.h"
 #include "privacy/field.h"
 
 static int is_logistic(const cv_run *run)

@@ -4,7 +4,8 @@
  *
  *  secure_open.c   identity keys, secrets and journals of the hosted silos
  *  attempt.c       steps 1 and 2: join, roster, pair keys; and the journal
- *  secure_sum.c    steps 3 to 6: mask, commit, sum, check
+ *  secure_sum.c    steps 3 to 5: mask, commit, sum
+ *  secure_check.c  step 6: is it the sum of what was committed to?
  *  opening.c       step 7: who lied
  *  record.c        step 8: the round's record, signed by every silo
  *
