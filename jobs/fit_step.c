@@ -20,7 +20,7 @@
 static const double RUNAWAY_VARIANCE = 1e6, RUNAWAY_STEP = 5.0;
 
 /* The next step would change the deviance by less than its own rounding. */
-static const double NO_STEP = 1e-18;
+static const double NO_STEP = 1e-22;
 
 /* ---- round 1 ---------------------------------------------------------------
  */
