@@ -178,6 +178,20 @@ static int check_cells(const cv_disclosure_view *v, cv_err *err)
     return check_bins(v) ? refuse_cell(v, "model.bins", err) : 0;
 }
 
+/* Kish: as many rows of equal weight would say as much. A few heavy rows are a
+ * small group, whatever the number of light ones. */
+static double effective_rows(const cv_frame *f)
+{
+    double sum = 0.0, squares = 0.0;
+    if (!f->weights)
+        return (double)f->n;
+    for (int64_t i = 0; i < f->n; i++) {
+        sum += f->weights[i];
+        squares += f->weights[i] * f->weights[i];
+    }
+    return squares > 0.0 ? sum * sum / squares : 0.0;
+}
+
 int cv_disclosure_check(const cv_disclosure_view *v, cv_err *err)
 {
     const cv_frame *f = v->frame;
@@ -199,6 +213,13 @@ int cv_disclosure_check(const cv_disclosure_view *v, cv_err *err)
     if (n < d->min_rows) {
         snprintf(what, sizeof what,
                  "it has fewer rows than disclosure.min_rows %d", d->min_rows);
+        return refuse(v, what, err);
+    }
+    if (effective_rows(f) < d->min_rows) {
+        snprintf(what, sizeof what,
+                 "model.weights leaves it fewer effective rows than "
+                 "disclosure.min_rows %d",
+                 d->min_rows);
         return refuse(v, what, err);
     }
     if ((double)n < d->rows_per_parameter * v->q) {

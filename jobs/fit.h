@@ -74,7 +74,6 @@ typedef struct cv_fit {
     cv_dist *dist;         /* scaled to a unit diagonal */
     double *penalty;       /* (q) in working units */
     cv_private_fit secret; /* with privacy: what a record adds */
-    double seconds_solve;
 } cv_fit;
 
 extern const cv_strategy cv_newton;

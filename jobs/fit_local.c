@@ -43,7 +43,7 @@ static void join_parts(const cv_run *run, double *v, size_t n)
 
 size_t cv_fit_n_moments(const cv_run *run)
 {
-    return CV_M_FIXED + 2 * (size_t)run->fit->model->p;
+    return CV_M_FIXED + 4 * (size_t)run->fit->model->p;
 }
 
 static double weight_of(const cv_frame *f, int64_t i)
@@ -69,6 +69,33 @@ static void add_moments(const cv_frame *f, int64_t first, int64_t n, double *m)
     }
 }
 
+/* In how many silos a column says anything: has (p) 1 where this silo has rows in
+ * which it is not zero, lacks (p) where it has rows in which a level's column is.
+ * Where a silo's constant takes up what is the same in all its rows, both mean:
+ * it varies. */
+static void add_presence(const cv_run *run, const cv_frame *f, double *has,
+                         double *lacks)
+{
+    const cv_frame_plan *plan = run->fit->model->plan;
+    int own = run->job->model.strata == CV_STRATA_SILO;
+    for (int j = 0; j < f->p; j++) {
+        int64_t zeros = 0, others = 0, changes = 0;
+        for (int64_t i = 0; i < f->n; i++) {
+            double v = f->x[(size_t)i * (size_t)f->p + (size_t)j];
+            if (!(weight_of(f, i) > 0.0))
+                continue;
+            zeros += v == 0.0;
+            others += v != 0.0;
+            changes += v != f->x[j];
+        }
+        int is_level = 1;
+        for (int k = 0; k < plan->n_factor[j]; k++)
+            is_level &= plan->factor[j][k].level >= 0;
+        has[j] = own ? changes > 0 : others > 0;
+        lacks[j] = own ? changes > 0 : !is_level || zeros > 0;
+    }
+}
+
 void cv_fit_moments(cv_run *run, double *mine)
 {
     size_t k = cv_fit_n_moments(run);
@@ -78,6 +105,9 @@ void cv_fit_moments(cv_run *run, double *mine)
         int64_t first, n = part_of(run, f->n, &first);
         add_moments(f, first, n, mine + (size_t)s * k);
         join_parts(run, mine + (size_t)s * k, k);
+        double *has = mine + (size_t)s * k + CV_M_FIXED + 2 * f->p;
+        if (cv_fed_is_leader(&run->fed))
+            add_presence(run, f, has, has + f->p);
     }
 }
 

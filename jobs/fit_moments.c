@@ -52,6 +52,32 @@ static void set_units(const cv_run *run, const double *m)
     }
 }
 
+/* Under masks: what only a few silos have is in the sum those silos' own, which
+ * the colluding ones among them could take apart. */
+static int check_presence(const cv_run *run, const double *m, cv_err *err)
+{
+    const cv_frame_plan *plan = run->fit->model->plan;
+    int least = run->secure->collusion + 2;
+    const double *has = m + CV_M_FIXED + 2 * plan->p, *lacks = has + plan->p;
+    for (int j = 0; j < plan->p && run->secure->masks; j++) {
+        int few = has[j] > 0.0 && has[j] < least;
+        int few_others =
+            plan->term[j] >= 0 && lacks[j] > 0.0 && lacks[j] < least;
+        if (few || few_others)
+            return cv_err_set(
+                err, CV_ERR_PRIVACY, NULL, 0,
+                "column '%s': %s in fewer than %d silos "
+                "(secure_aggregation.collusion, and 2), so sums of it would be "
+                "those silos' own; leave it out, or join levels",
+                plan->name[j],
+                run->job->model.strata == CV_STRATA_SILO ? "it varies"
+                : few ? "there are rows in which it is not zero"
+                      : "there are rows of other levels",
+                least);
+    }
+    return 0;
+}
+
 int cv_fit_take_moments(cv_run *run, cv_err *err)
 {
     double *s = cv_fit_scalars(run);
@@ -62,6 +88,9 @@ int cv_fit_take_moments(cv_run *run, cv_err *err)
     if (cv_fit_is(run, "cox") && !(m[CV_M_EVENTS] >= 1.0))
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "no row of any silo has an event");
+    int rc = check_presence(run, m, err);
+    if (rc)
+        return rc;
     s[CV_FIT_ROWS] = m[CV_M_ROWS];
     s[CV_FIT_POSITIVE_ROWS] = m[CV_M_POSITIVE];
     s[CV_FIT_WEIGHT_SUM] = m[CV_M_WEIGHT];

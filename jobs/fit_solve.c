@@ -3,11 +3,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "jobs/fit_parts.h"
+#include "mpi/reduce.h"
 
 /* Growth of a coefficient's variance since the first step that data do not make. */
 static const double RUNAWAY_VARIANCE = 1e6;
@@ -75,6 +77,23 @@ static int note_dropped(const cv_run *run, const uint8_t *dropped, cv_err *err)
     return 0;
 }
 
+/* What a large system took, and the most memory that any leader has had so far.
+ * Collective on fed.leaders. */
+static void tell_solve_all(const cv_run *run, cv_dist_grid grid, double seconds,
+                           double bytes)
+{
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    double peak = (double)usage.ru_maxrss / 1024.0;
+    cv_max_f64_all(run->fed.leaders, &peak, 1);
+    if (run->fed.rank != 0)
+        return;
+    cv_log(CV_LOG_INFO, "fit_solve", "n=%d grid=%dx%d nb=%d seconds=%.3f",
+           run->fit->q, grid.rows, grid.cols, grid.nb, seconds);
+    cv_log(CV_LOG_INFO, "fit_memory", "ranks=%d matrix_mib=%.1f peak_mib=%.1f",
+           run->fed.n_leaders, bytes / 0x1p20, peak);
+}
+
 /* Whole matrix: factor, and solve for the step. */
 int cv_fit_solve_whole(cv_run *run, const double *g, double *step,
                        double *variance, cv_spd **factor, cv_err *err)
@@ -82,6 +101,7 @@ int cv_fit_solve_whole(cv_run *run, const double *g, double *step,
     cv_fit *fit = run->fit;
     size_t q = (size_t)fit->q;
     int find = cv_fit_scalars(run)[CV_FIT_ITERATIONS] == 0.0, column = -1;
+    double t0 = cv_now();
     double *a = penalised_info(run);
     uint8_t *dropped = CV_NEW(q, uint8_t);
     const double *view = cv_fit_of(run, "dropped");
@@ -108,6 +128,9 @@ int cv_fit_solve_whole(cv_run *run, const double *g, double *step,
     }
     free(a);
     free(dropped);
+    if (fit->q >= CV_DIST_MIN) /* alone, or it would be spread */
+        tell_solve_all(run, (cv_dist_grid){1, 1, fit->q}, cv_now() - t0,
+                       (double)(q * q) * sizeof *a);
     return rc;
 }
 
@@ -144,10 +167,7 @@ int cv_fit_solve_parts_all(cv_run *run, const double *g, const double *diag,
     }
     cv_fit_scalars(run)[CV_FIT_RANK] = (double)rank;
     cv_dist_grid grid = cv_dist_grid_of(fit->dist);
-    fit->seconds_solve = cv_now() - t0;
-    if (run->fed.rank == 0)
-        cv_log(CV_LOG_INFO, "fit_solve", "n=%lld grid=%dx%d nb=%d seconds=%.3f",
-               (long long)q, grid.rows, grid.cols, grid.nb, fit->seconds_solve);
+    tell_solve_all(run, grid, cv_now() - t0, (double)cv_dist_bytes(fit->dist));
     return 0;
 }
 

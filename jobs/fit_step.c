@@ -12,7 +12,7 @@
 #include "mpi/reduce.h"
 
 /* The next step would change the deviance by less than its own rounding. */
-static const double NO_STEP = 1e-18;
+static const double NO_STEP = 1e-22;
 
 /* ridge |b|^2 on the data's scale, for the working coefficients. */
 void cv_fit_set_penalty(const cv_run *run)

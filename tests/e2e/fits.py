@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -164,6 +165,13 @@ def run(ranks, job_file, sites, out, expect=0):
                   expect=expect, env=FAST)
 
 
+def together(f, items):
+    """f(item) of each, four at a time: mpirun takes a second or two to notice
+    that a rank has failed, and only waits meanwhile."""
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(f, items))
+
+
 def forget(sites):
     """Journals hold fits of one data set together; tests of another matter
     start anew."""
@@ -179,6 +187,7 @@ class Found:
         with h5py.File(os.path.join(run, "run.h5"), "r") as f:
             self.params = {k: np.array(d) for k, d in
                            f["/model/params"].items()}
+            self.has_proofs = "proofs" in f
             self.result = dict(f["/result"].attrs)
             self.names = [n.decode() if isinstance(n, bytes) else n
                           for n in f["/result/names"][()]] \
@@ -244,3 +253,38 @@ def compare(fit, r, found, worst):
             continue
         worst.add(relative(float(found.result[what]), r["scalar"][what], 1.0),
                   "%s %s" % (fit.fit, what))
+
+
+def table(folder, reference, fits, plain_limit=1e-8, masked_limit=1e-6):
+    """All fits: plain on 1, 2 and 4 ranks, masked on 4 (and 2), all with the same
+    bytes, for the sums are of integers; and what R has.  Every other fit leaves
+    one rank count out."""
+    worst = {False: Worst(), True: Worst()}
+    for k, fit in enumerate(fits):
+        names, digests = silo_names(fit.silos), set()
+        most = min(4, fit.silos)
+        for masked in (False, True):
+            here = os.path.join(folder, "%d-%d" % (k, masked))
+            os.makedirs(here)
+            sites = reference.sites(here, fit.data, fit.silos, masked)
+            path = job(os.path.join(here, "job.yaml"), names, fit.model(),
+                       masked, fit.data)
+            # With three silos every operator needs a silo of its own.
+            counts = ((1, 2, most), (1, most), (1, 2, most), (2, most))[k % 4]
+            if masked:
+                counts = (2, most) if fit.silos > 3 and k % 3 == 0 else (most,)
+            for ranks in counts:
+                out = os.path.join(here, "RUN%d" % ranks)
+                forget(sites)
+                run(ranks, path, sites, out)
+                found = Found(out)
+                assert found.has_proofs == masked, fit.fit
+                digests.add(found.digest)
+            compare(fit, reference.found[fit.fit], found, worst[masked])
+        assert len(digests) == 1, (fit.fit, digests)
+    for masked in (False, True):
+        print("# %d fits, %s: largest error %.1e (%s)" % (
+            len(fits), "masked" if masked else "plain", worst[masked].error,
+            worst[masked].where), flush=True)
+    for masked, limit in ((False, plain_limit), (True, masked_limit)):
+        assert worst[masked].error <= limit, (masked, worst[masked].where)

@@ -85,7 +85,7 @@ edges <- data.frame(
     x = x, z = z, big = 1e8 * rnorm(n), small = 1e-8 * rnorm(n),
     year = 2000 + sample.int(20, n, TRUE),
     one = 7.25, twice = 2 * x - 3 * z, far = far,
-    g = c("a", "b", "c")[1 + (seq_len(n) + part) %% 3])
+    g = sample(c("a", "b", "c"), n, TRUE))
 lin <- 0.3 + 0.5 * x - 0.4 * z
 edges$y <- lin + rnorm(n, 0, 0.5) + 1e-8 * edges$big
 edges$event <- rbinom(n, 1, plogis(lin))

@@ -335,6 +335,9 @@ static const char private[] =
 
 #define ADDRESS_A "'0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'"
 #define ADDRESS_B "'0xfB6916095Ca1df60bB79Ce92cE3Ea74c37c5d359'"
+static const char fitted[] =
+    "covey: 1\nname: fitted\nsilos: [{name: a}, {name: b}]\n"
+    "model: {kind: glm, formula: y ~ a}\ntraining: {rounds: 3}\n";
 static const char chained[] =
     "covey: 1\nname: chained\n"
     "silos: [{name: a}, {name: b}, {name: c}, {name: d}, {name: e}, {name: f},"
@@ -503,6 +506,40 @@ static const struct {
      "method: shapley, groups: 3", "method: shapley"},
     {"chain.rewards.version", chained, "cap: 0.5", "cap: 0.5, version: 1",
      "cap: 0.5, version: 2"},
+    {"model.formula", fitted, "y ~ a", "y ~ a", "y ~ a + b"},
+    {"model.family", fitted, "kind: glm", "kind: glm, family: gaussian",
+     "kind: glm, family: poisson"},
+    {"model.link", fitted, "kind: glm", "kind: glm, link: identity",
+     "kind: glm, link: log"},
+    {"model.strata", fitted, "kind: glm", "kind: glm, strata: none",
+     "kind: glm, strata: silo"},
+    {"model.ties", fitted, "kind: glm, formula: y ~ a",
+     "kind: cox, formula: 'Surv(t, e) ~ a', ties: efron",
+     "kind: cox, formula: 'Surv(t, e) ~ a', ties: breslow"},
+    {"model.bins", fitted, "kind: glm, formula: y ~ a",
+     "kind: cox, formula: 'Surv(t, e) ~ a', strata: none, bins: [0, 1]",
+     "kind: cox, formula: 'Surv(t, e) ~ a', strata: none, bins: [0, 2]"},
+    {"model.ridge", fitted, "kind: glm", "kind: glm", "kind: glm, ridge: 0.5"},
+    {"model.weights", fitted, "kind: glm", "kind: glm",
+     "kind: glm, weights: w"},
+    {"model.collinear", fitted, "kind: glm", "kind: glm",
+     "kind: glm, collinear: refuse"},
+    {"model.features", fitted, "kind: glm", "kind: kernel_ridge, features: 10",
+     "kind: kernel_ridge, features: 11"},
+    {"model.gamma", fitted, "kind: glm", "kind: kernel_ridge",
+     "kind: kernel_ridge, gamma: 2"},
+    {"model.components", fitted, "kind: glm, formula: y ~ a",
+     "kind: pca, formula: ~ a + b, components: 1",
+     "kind: pca, formula: ~ a + b"},
+    {"model.scale", fitted, "kind: glm, formula: y ~ a",
+     "kind: pca, formula: ~ a + b, scale: false",
+     "kind: pca, formula: ~ a + b, scale: true"},
+    {"disclosure.min_cell", fitted, "kind: glm, formula: y ~ a}",
+     "kind: glm, formula: y ~ a}\ndisclosure: {min_cell: 3}",
+     "kind: glm, formula: y ~ a}\ndisclosure: {min_cell: 5}"},
+    {"disclosure.rows_per_parameter", fitted, "kind: glm, formula: y ~ a}",
+     "kind: glm, formula: y ~ a}\ndisclosure: {rows_per_parameter: 3}",
+     "kind: glm, formula: y ~ a}\ndisclosure: {rows_per_parameter: 0.5}"},
     /* These have one value so far. */
     {"covey", NULL, NULL, NULL, NULL},
     {"training.local.optimizer", NULL, NULL, NULL, NULL},
@@ -646,7 +683,7 @@ static void test_words(void **state)
     (void)state;
     size_t n;
     const char *const *words = cv_job_words("training.strategy", &n);
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 9);
     assert_string_equal(words[7], "fednova");
     words = cv_job_words("data.standardize", &n);
     assert_int_equal(n, 3);
