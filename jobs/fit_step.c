@@ -195,15 +195,19 @@ static int make_bins_info(cv_run *run, double *m, double **score)
 }
 
 /* Ridge: one step is the solution, and the score there, which all silos have
- * added up, shows that it is: whoever solved the system. */
+ * added up, shows that it is: whoever solved the system.  What a score is measured
+ * by: the spread of the response, and the rounding of residuals, which are of its
+ * own size (all there is where it is constant). */
 static int check_solution(cv_run *run, const double *m, const double *g,
                           cv_err *err)
 {
     double *s = cv_fit_scalars(run);
     const double *size = cv_fit_of(run, "norm");
-    double scale = sqrt(s[CV_FIT_TSS]);
+    double scale =
+        1e-7 * sqrt(s[CV_FIT_TSS]) +
+        1e-13 * fabs(s[CV_FIT_RESPONSE_MEAN]) * sqrt(s[CV_FIT_WEIGHT_SUM]);
     for (int j = 0; j < run->fit->q; j++)
-        if (!(fabs(g[j]) <= 1e-7 * sqrt(size[j]) * scale + 1e-290))
+        if (!(fabs(g[j]) <= sqrt(size[j]) * scale + 1e-290))
             return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                               "the coefficients do not solve the equations "
                               "that the silos have summed (column '%s'); a "
