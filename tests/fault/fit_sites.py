@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "e2e"))
 import fits
 from faults import finish, run_args, start
-from harness import inspect, write
+from harness import COVEY, inspect, write
 from secure_sites import make_sites, silos_text
 
 LIFTED = fits.LIFTED
@@ -89,26 +89,28 @@ def simulated_job(folder, model, silos, source, partition, rest="", **kw):
 WIDE = 2050  # columns: from 2,000 on the matrix is kept in parts
 
 
-def wide_sites(folder, names, rows=60, ridge=100.0):
-    """Masked sites of a ridge of many columns, and its job in the same folder."""
+WIDE_RIDGE = RIDGE % 100.0
+
+
+def wide_sites(folder, names, rows=60):
+    """Masked sites of many columns."""
     tables = []
     for k in range(len(names)):
         g = np.random.default_rng(k)
         x = np.round(g.normal(size=(rows, WIDE)), 3)
         tables.append({"v%d" % j: x[:, j] for j in range(WIDE)})
         tables[-1]["y"] = x[:, :5].sum(axis=1) + g.normal(size=rows)
-    sites = fit_sites(folder, names, tables, True)
-    fit_job(sites, names, RIDGE % ridge, True)
-    return sites
+    return fit_sites(folder, names, tables, True)
 
 
 def run_fit(ranks, job, sites, out, *more, expect=0, env=None, words=(),
-            said=True):
-    """To its end; a failure has one message (or said=False), and no private path
+            said=True, wrap=()):
+    """To its end; wrap: words before the program's name; a failure has one message (or said=False), and no private path
     in it."""
     args = run_args(ranks, "run", job, "--out", out, "-q",
                     *(["--silo-dir", sites] if sites else []), *more)
-    r = finish(start(args, env=env))
+    at = args.index(COVEY)
+    r = finish(start(args[:at] + list(wrap) + args[at:], env=env))
     shown = "%s\nexit %s\n%s" % (" ".join(args), r.code, r.err[-3000:])
     codes = expect if isinstance(expect, (set, tuple)) else {expect}
     assert r.code in codes, "expected %s: %s" % (expect, shown)
@@ -130,6 +132,6 @@ def result_of(out):
             "fit": report["fit"], "history": history}
 
 
-__all__ = ["COX", "FIVE", "GLM", "LIFTED", "LOGIT", "RIDGE", "csv_text", "fit_job",
+__all__ = ["COX", "FIVE", "GLM", "LIFTED", "LOGIT", "RIDGE", "WIDE_RIDGE", "csv_text", "fit_job",
            "fit_sites", "result_of", "rows_of", "run_fit", "silos_text",
            "simulated_job", "site", "wide_sites"]

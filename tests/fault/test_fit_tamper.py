@@ -10,7 +10,7 @@ import subprocess
 import h5py
 import numpy as np
 
-from fit_sites import (GLM, LOGIT, WIDE, fit_job, fit_sites, rows_of, run_fit,
+from fit_sites import (GLM, LOGIT, WIDE_RIDGE, fit_job, fit_sites, rows_of, run_fit,
                        wide_sites)
 from harness import finish, inspect, main, test
 from faults import start
@@ -57,13 +57,13 @@ class FitBench(Bench):
         assert len(calls) == self.reference["round"], calls
         return calls[round - 1]
 
-    def lie(self, round, view, at, value, ranks=(1,)):
-        """Rules: these ranks hear another number from the root."""
+    def lie(self, round, view, at, value, rank=0):
+        """A rule: the root comes to another number, or this rank alone hears
+        one."""
         first, values = self.vector()[view]
         assert at < len(values)
-        return [tap.rule(self.broadcast(round), r, "recv", "put",
-                         8 * (first + at), struct.pack("<d", value).hex())
-                for r in ranks]
+        return [tap.rule(self.broadcast(round), rank, "recv" if rank else "own",
+                         "put", 8 * (first + at), struct.pack("<d", value).hex())]
 
 
 # As jobs/fit_model.c lays it out.
@@ -125,16 +125,16 @@ def a_root_that_came_to_something_else(folder):
     q = len(views["coefficients"][1])
     names = dict(round=last, saved=last - 1, resume=False)
 
-    def case(name, view, at, factor, ranks=(1, 2, 3), plus=0.0):
+    def case(name, view, at, factor, rank=0, plus=0.0):
         value = views[view][1][at]
         assert value != 0.0 or plus
-        cases[name] = (bench.lie(last, view, at, value * factor + plus, ranks),
+        cases[name] = (bench.lie(last, view, at, value * factor + plus, rank),
                        OTHER % (last, view), names)
     for j in range(q):  # the intercept, big, small, x3
         case("coefficient-%d" % j, "coefficients", j, 1.001)
         case("error-%d" % j, "standard_errors", j, 0.999)
     case("sign", "coefficients", 1, -1.0)
-    case("one-rank", "coefficients", 1, 1.001, (2,))
+    case("one-rank", "coefficients", 1, 1.001, 2)
     for at, name in ((6, "covariance"), (5, "covariance"), (10, "covariance")):
         case("%s-%d" % (name, at), name, at, 1.001)
     # Stage, rows, dispersion, rank, residual degrees of freedom, iterations,
@@ -155,20 +155,120 @@ def a_root_that_came_to_something_else(folder):
 @test
 def last_bits_are_the_roots_but_the_same_for_all(folder):
     bench = FitBench(folder)
-    first, values = bench.vector()["coefficients"]
+    values = bench.vector()["coefficients"][1]
     last = bench.reference["round"]
     near = values[1] * (1 + 1e-12)
     # Told to one alone: its record is another one.
-    refused(bench, "one", bench.lie(last, "coefficients", 1, near),
+    refused(bench, "one", bench.lie(last, "coefficients", 1, near, 1),
             "round %d: silo [abcd] has not signed the record that this rank "
             "computed" % last, round=last, saved=last, resume=False)
     r, out, record, lines = bench.start("all", bench.lie(
-        last, "coefficients", 1, near, (1, 2, 3)) + [tap.rule(
-            bench.broadcast(last), 0, "own", "put", 8 * (first + 1),
-            struct.pack("<d", near).hex())])
-    assert r.code == 0 and len(lines) == 4, r.err
+        last, "coefficients", 1, near))
+    assert r.code == 0 and len(lines) == 1, r.err
     assert inspect(out)["model"]["digest"] != \
         bench.reference["model"]["digest"]
+
+
+@test
+def a_root_with_other_components(folder):
+    bench = FitBench(folder, model='{kind: pca, formula: "~ x1 + x2 + x3 + x4 + '
+                                   'x5 + x6", components: 3}')
+    values = np.array(bench.vector()["variances"][1])
+    loadings = np.array(bench.vector()["loadings"][1]).reshape(3, 6)
+    rows = len(NAMES) * 60 - 1
+    told = {}
+    for what, size in (("values", 8 * 6), ("vectors", 8 * 18)):
+        told[what] = [c for c in bench.calls[0] if c.name == "Bcast" and
+                      c.bytes == size][-1]
+    assert np.allclose(np.frombuffer(told["values"].data) / rows, values)
+    assert np.array_equal(np.frombuffer(told["vectors"].data),
+                          loadings.ravel())
+    cases = {}
+
+    def case(name, what, numbers, rank=0):
+        data = np.ascontiguousarray(numbers, "<f8").tobytes()
+        cases[name] = ([tap.rule(told[what], rank, "recv" if rank else "own",
+                                 "put", 0, data.hex())],
+                       OTHER % (2, "components"), {"resume": False})
+    case("value", "values", values * rows * [1, 1 + 1e-6, 1, 1, 1, 1])
+    case("small-value", "values", values * rows + [0, 0, 0, 0, 0, 1e-3])
+    case("nan", "values", [np.nan] * 6)
+    turn = np.array([[np.cos(1e-4), np.sin(1e-4)], [-np.sin(1e-4),
+                                                    np.cos(1e-4)]])
+    case("turned", "vectors", np.vstack([turn @ loadings[:2], loadings[2:]]))
+    case("turned-for-one", "vectors", np.vstack(
+        [turn @ loadings[:2], loadings[2:]]), 3)
+    case("sign", "vectors", loadings * [[1], [-1], [1]])
+    case("twice", "vectors", loadings[[0, 0, 2]])
+    case("longer", "vectors", loadings * 1.0001)
+    case("nan-vector", "vectors", np.full((3, 6), np.nan))
+    run_cases(bench, cases)
+
+
+# ---- a matrix in parts -----------------------------------------------------------------
+
+
+class WideBench(FitBench):
+    def make(self):
+        self.sites = wide_sites(self.folder, NAMES)
+        self.job = fit_job(self.folder, NAMES, WIDE_RIDGE, True)
+
+    def panel(self, k=0, rank=LIAR):
+        """The k-th scattered sum."""
+        return [c for c in self.calls[rank] if c.name == "Reduce_scatter"][k]
+
+
+@test
+def parts_of_a_matrix(folder):
+    bench, cases = WideBench(folder), {}
+    parts = "round 2, attempt 1: the parts of the sum are not those of the " \
+        "committed vectors"
+    one = "round 2, attempt 1: the %s of silo c"
+    panel, last = bench.panel(2), bench.panel(-1)
+    assert panel.label == last.label == "words" and panel.step > 1
+    other = {"resume": False}
+    # The third panel is that of ranks 0 and 2.
+    for name, c, rank, side, at in (
+            ("part", panel, 2, "recv", 0), ("part-of-root", last, 0, "recv", 5),
+            ("sent", panel, 3, "send", 77)):
+        cases[name] = [tap.rule(c, rank, side, "add61", at, "1")], parts, other
+    cases["part"] = cases["part"][:2] + ({},)  # and goes on
+    cases["outside-the-field"] = (
+        [tap.rule(panel, 2, "recv", "put", 8, "ff" * 8)],
+        "the sum holds words outside the field", other)
+    cases["digest"] = ([flip(bench, "sum", 3, step=panel.step)],
+                       one % "signature of the sum", other)
+    for at in (0, tap.CHECK["part"][0]):
+        cases["value-%d" % at] = (
+            [flip(bench, "check", at, step=panel.step)], one % "check value",
+            other)
+    cases["commitment"] = ([flip(bench, "commit", 1, step=panel.step)],
+                           one % "commitment", other)
+    run_cases(bench, cases)
+
+
+@test
+def a_rank_that_solves_another_system(folder):
+    """Its part of the sum was checked; what it does with it shows in the next
+    round, at coefficients that do not solve what was summed."""
+    lib = os.path.join(folder, "other_system.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", lib, os.path.join(
+        os.path.dirname(os.path.abspath(__file__)), "other_system.c"), "-ldl"],
+        check=True)
+    sites = wide_sites(folder, NAMES)
+    job = fit_job(folder, NAMES, WIDE_RIDGE, True)
+    for k, (call, rank, by) in enumerate((
+            ("pdpotrf", 1, 1e-3), ("pdpotrs", 0, 1e-3))):
+        out, done = (os.path.join(folder, n + str(k)) for n in ("RUN", "done"))
+        run_fit(4, job, sites, out, expect=6, env={
+            "LD_PRELOAD": lib, "OTHER_RANK": str(rank), "OTHER_CALL": call,
+            "OTHER_BY": str(by), "OTHER_DONE": done},
+            words=["the coefficients do not solve the equations that the silos "
+                   "have summed"])
+        with open(done) as f:
+            assert f.read() == call + "\n"
+        assert inspect(out)["round"] == 2
+    run_fit(4, job, sites, os.path.join(folder, "RUN"))
 
 
 if __name__ == "__main__":
