@@ -296,7 +296,8 @@ static int check_bounds(const checker *c)
                ? 0
                : cv_job_wrong(c, "data.features",
                               "privacy needs bounds of every column; found no "
-                              "features");
+                              "features; list each as {name: x, bounds: [low, "
+                              "high]}, or with type: category and levels");
 }
 
 static int check_private(const checker *c)

@@ -293,21 +293,57 @@ static void replace_features(cv_job *job, columns *cols)
     job->data.n_features = (int)cols->names.n;
 }
 
+/* Index of a column that is declared a category, or -1. */
+static int64_t category(const checker *c, const columns *cols, const char *name)
+{
+    int64_t at = name ? cv_name_set_find(&cols->names, name, strlen(name)) : -1;
+    return at >= 0 && c->job->data.features[at].type == CV_FEATURE_CATEGORY
+               ? at
+               : -1;
+}
+
 static int check_number(const checker *c, const columns *cols, const char *name,
                         const char *role)
 {
-    if (!name)
-        return 0;
-    int64_t at = cv_name_set_find(&cols->names, name, strlen(name));
-    if (at < 0 || c->job->data.features[at].type == CV_FEATURE_NUMBER)
-        return 0;
-    return cv_job_wrong_feature(
-        c, (int)at,
-        "'%s' is the %s, which must be a number; found a category%s", name,
-        role,
-        strcmp(role, "response") == 0
-            ? "; leave it out here and name its classes in data.target_levels"
-            : "");
+    int64_t at = category(c, cols, name);
+    return at < 0 ? 0
+                  : cv_job_wrong_feature(c, (int)at,
+                                         "'%s' is the %s, which must be a "
+                                         "number; found a category",
+                                         name, role);
+}
+
+static int check_response(const checker *c, const columns *cols)
+{
+    const char *name = c->job->data.target;
+    int64_t at = category(c, cols, name);
+    return at < 0 ? 0
+                  : cv_job_wrong_feature(
+                        c, (int)at,
+                        "'%s' is the response: a number, or one of the two "
+                        "words in data.target_levels of a binomial glm; found "
+                        "type: category; leave the entry out",
+                        name);
+}
+
+static int check_term(const checker *c, const columns *cols,
+                      const cv_formula_var *v)
+{
+    int64_t at = cv_name_set_find(&cols->names, v->column, strlen(v->column));
+    int number = c->job->data.features[at].type == CV_FEATURE_NUMBER;
+    if (v->category && number)
+        return cv_job_wrong_feature(
+            c, (int)at,
+            "'%s' is a category, %s, in model.formula; found bounds, which "
+            "numbers have; replace them by type: category",
+            v->column, v->label);
+    if (v->fn != CV_FN_NONE && !number)
+        return cv_job_wrong_feature(
+            c, (int)at,
+            "'%s' is a category, and model.formula has %s, a function of "
+            "numbers; change one of the two",
+            v->column, v->label);
+    return 0;
 }
 
 /* What the job says of a column must suit its place in the formula. */
@@ -315,32 +351,16 @@ static int check_roles(const checker *c, const columns *cols,
                        const cv_formula *f)
 {
     const cv_job *job = c->job;
-    int rc =
-        check_number(c, cols, job->data.target, f->event ? "time" : "response");
+    int rc = f->event ? check_number(c, cols, job->data.target, "time")
+                      : check_response(c, cols);
     if (!rc)
         rc = check_number(c, cols, f->event, "event");
     if (!rc)
         rc = check_number(c, cols, job->model.weights, "weight of the rows");
     for (int i = 0; i < f->n_offsets && !rc; i++)
         rc = check_number(c, cols, f->offsets[i].column, "offset");
-    for (int i = 0; i < f->n_vars && !rc; i++) {
-        const cv_formula_var *v = &f->vars[i];
-        int at =
-            (int)cv_name_set_find(&cols->names, v->column, strlen(v->column));
-        const cv_feature *feature = &job->data.features[at];
-        if (v->category && feature->type == CV_FEATURE_NUMBER)
-            rc = cv_job_wrong_feature(
-                c, at,
-                "'%s' is a category, %s, in model.formula; found bounds, which "
-                "numbers have; replace them by type: category",
-                v->column, v->label);
-        else if (v->fn != CV_FN_NONE && feature->type == CV_FEATURE_CATEGORY)
-            rc = cv_job_wrong_feature(
-                c, at,
-                "'%s' is a category, and model.formula has %s, a function of "
-                "numbers; change one of the two",
-                v->column, v->label);
-    }
+    for (int i = 0; i < f->n_vars && !rc; i++)
+        rc = check_term(c, cols, &f->vars[i]);
     return rc;
 }
 
