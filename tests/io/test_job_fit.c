@@ -159,6 +159,12 @@ static const struct {
      "secure_aggregation: {}\nsimulate: {source: s}\n"
      "privacy: {epsilon: 1, sampling: 1}",
      "y ~ x + sex", "y", "x[0,1] sex=F|M"},
+    /* 0 and 1 need no bounds. */
+    {"features: [{name: x, bounds: [0, 1]}, {name: y}]",
+     "kind: glm, family: binomial, formula: y ~ x",
+     "secure_aggregation: {}\nsimulate: {source: s}\n"
+     "privacy: {epsilon: 1, sampling: 1}",
+     "y ~ x", "y", "x[0,1] y"},
 };
 
 static void test_formulas(void **state)
