@@ -73,6 +73,20 @@ static void add_moments(const cv_frame *f, int64_t first, int64_t n, double *m)
  * which it is not zero, lacks (p) where it has rows in which a level's column is.
  * Where a silo's constant takes up what is the same in all its rows, both mean:
  * it varies. */
+static void add_outcomes(const cv_run *run, const cv_frame *f, double *m)
+{
+    int binomial = run->fit->family.kind == CV_FAMILY_BINOMIAL;
+    for (int64_t i = 0; i < f->n; i++) {
+        if (!(weight_of(f, i) > 0.0))
+            continue;
+        int yes = f->event ? f->event[i] : !f->y || f->y[i] != 0.0;
+        int no = f->event ? !f->event[i] : !binomial || f->y[i] < 1.0;
+        m[CV_M_SILOS] = 1.0;
+        m[CV_M_SILOS_YES] = yes ? 1.0 : m[CV_M_SILOS_YES];
+        m[CV_M_SILOS_NO] = no ? 1.0 : m[CV_M_SILOS_NO];
+    }
+}
+
 static void add_presence(const cv_run *run, const cv_frame *f, double *has,
                          double *lacks)
 {
@@ -106,8 +120,10 @@ void cv_fit_moments(cv_run *run, double *mine)
         add_moments(f, first, n, mine + (size_t)s * k);
         join_parts(run, mine + (size_t)s * k, k);
         double *has = mine + (size_t)s * k + CV_M_FIXED + 2 * f->p;
-        if (cv_fed_is_leader(&run->fed))
+        if (cv_fed_is_leader(&run->fed)) {
             add_presence(run, f, has, has + f->p);
+            add_outcomes(run, f, mine + (size_t)s * k);
+        }
     }
 }
 
