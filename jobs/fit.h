@@ -11,6 +11,7 @@
  *  fit_sums.c     masked sums of it: numbers, and triangles
  *  fit_step.c     from sums to the next coefficients, and to the result
  *  round_fit.c    the round
+ *  fit_agree.c    the root's numbers held against each leader's
  *  fit_private.c  the same with noise: sums that are private for every record
  *
  *  PROTOCOL, "What else leaves a silo" (statistics without privacy): the roster
@@ -119,7 +120,7 @@ int cv_fit_numbers_all(cv_run *run, cv_attempt *at, double *total,
 int cv_fit_info_all(cv_run *run, cv_attempt *at, const double *diag,
                     cv_err *err);
 
-/* ---- round_fit.c ---- */
+/* ---- fit_agree.c ---- */
 
 /** The leaders hold what they have come to (fit->v) against the root's, and take
  *  the root's last bits; then the ranks of their silos have it. Collective. */

@@ -1,5 +1,5 @@
 /** What the files of a fit's step share (jobs/fit_step.c, fit_moments.c,
- *  fit_solve.c, fit_finish.c alone). On leaders. */
+ *  fit_solve.c, fit_finish.c, fit_agree.c alone). On leaders. */
 #ifndef COVEY_JOBS_FIT_PARTS_H
 #define COVEY_JOBS_FIT_PARTS_H
 
@@ -28,6 +28,11 @@ int cv_fit_solve_parts_all(cv_run *run, const double *g, const double *diag,
                            double *step, cv_err *err);
 /** Column whose coefficient is on its way to infinity, or -1. */
 int cv_fit_find_runaway(const cv_run *run, const double *variance);
+
+/** Eigenvalues (q) and loadings (components, q) become the root's. CV_ERR_VERIFY
+ *  if they are not those of this rank's matrix. Collective on fed.leaders. */
+int cv_fit_agree_components_all(cv_run *run, double *values, double *loadings,
+                                cv_err *err);
 
 /** The result from the numbers m of the last round; factor or (in parts) diag.
  *  Collective on fed.leaders. */

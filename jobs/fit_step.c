@@ -9,7 +9,6 @@
 #include "core/mem.h"
 #include "jobs/fit_parts.h"
 #include "mpi/agree.h"
-#include "mpi/reduce.h"
 
 /* The next step would change the deviance by less than its own rounding. */
 static const double NO_STEP = 1e-22;
@@ -237,11 +236,11 @@ static int take_components_all(cv_run *run, const double *diag, cv_err *err)
         memcpy(loadings, v, (size_t)k * (size_t)q * sizeof *v);
         free(v);
     }
+    rc = cv_agree_all(run->fed.leaders, rc, err);
+    if (!rc)
+        rc = cv_fit_agree_components_all(run, values, loadings, err);
     if (rc)
         return rc;
-    cv_bcast_bytes_all(run->fed.leaders, values, (size_t)q * sizeof *values, 0);
-    cv_bcast_bytes_all(run->fed.leaders, loadings,
-                       (size_t)k * (size_t)q * sizeof *values, 0);
     s[CV_FIT_TOTAL_VARIANCE] = 0.0;
     for (int j = 0; j < q; j++) {
         values[j] = fmax(values[j] / n, 0.0);

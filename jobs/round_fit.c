@@ -11,7 +11,6 @@
 #include "jobs/masked.h"
 #include "jobs/round.h"
 #include "mpi/agree.h"
-#include "mpi/reduce.h"
 
 /* The roster of a fit is all silos of the job, in every round: sums over other
  * sets could be subtracted from one another. */
@@ -94,61 +93,6 @@ static int evaluate_all(cv_run *run, cv_attempt *at, double seconds[2],
     seconds[0] = t1 - t0;
     seconds[1] = cv_now() - t1;
     return cv_agree_all(run->fed.world, rc, err);
-}
-
-/* ---- what the leaders have come to ---------------------------------------- */
-
-static int about(double a, double b, double size)
-{
-    if (isnan(a) || isnan(b))
-        return isnan(a) && isnan(b);
-    if (isinf(a) || isinf(b))
-        return a == b;
-    return fabs(a - b) <= 1e-6 * (fabs(a) + 1e-3 * size);
-}
-
-/* Where the last bits depend on the machine, each leader holds the root's numbers
- * against its own, view by view. */
-static int compare_vectors(const cv_run *run, const double *mine,
-                           const double *root, cv_err *err)
-{
-    const cv_params *p = &run->fit->model->params;
-    for (int v = 0; v < p->n_views; v++) {
-        const cv_view *view = &p->views[v];
-        size_t n = (size_t)view->dims[0] *
-                   (size_t)(view->rank > 1 ? view->dims[1] : 1);
-        double size = 0.0;
-        for (size_t i = 0; i < n; i++)
-            if (isfinite(mine[view->offset + i]))
-                size = fmax(size, fabs(mine[view->offset + i]));
-        for (size_t i = 0; i < n; i++)
-            if (!about(mine[view->offset + i], root[view->offset + i], size))
-                return cv_err_set(
-                    err, CV_ERR_VERIFY, NULL, 0,
-                    "round %lld: rank 0 came to other %s than this rank from "
-                    "the same sums; a node or library of one of them is at "
-                    "fault",
-                    (long long)run->round + 1, view->name);
-    }
-    return 0;
-}
-
-int cv_fit_agree_all(cv_run *run, cv_err *err)
-{
-    size_t bytes = run->n * sizeof(double);
-    double *v = run->fit->v;
-    int rc = 0;
-    if (cv_fed_is_leader(&run->fed)) {
-        double *mine = CV_NEW(run->n, double);
-        memcpy(mine, v, bytes);
-        cv_bcast_bytes_all(run->fed.leaders, v, bytes, 0);
-        if (memcmp(mine, v, bytes) != 0)
-            rc = compare_vectors(run, mine, v, err);
-        free(mine);
-    }
-    rc = cv_agree_all(run->fed.world, rc, err);
-    cv_bcast_bytes_all(run->fed.silo, v, bytes, 0);
-    return rc;
 }
 
 /* The mean loss of a row, and how far the fit is from its end. */

@@ -15,16 +15,20 @@ FAST = {"OMPI_MCA_pml": "ob1", "OMPI_MCA_btl": "self,vader",
 # The program's calls into MPI. Those that carry data are recorded; the others
 # carry none (MPI_Comm_split: who shares a silo).
 TAPPED = {"MPI_Allreduce", "MPI_Allgather", "MPI_Allgatherv", "MPI_Bcast",
-          "MPI_Send", "MPI_Recv", "MPI_Init", "MPI_Finalize"}
-SILENT = {"MPI_Comm_free", "MPI_Comm_rank", "MPI_Comm_size", "MPI_Comm_split",
-          "MPI_Op_create", "MPI_Abort"}
+          "MPI_Reduce_scatter", "MPI_Send", "MPI_Recv", "MPI_Init",
+          "MPI_Finalize"}
+SILENT = {"MPI_Comm_dup", "MPI_Comm_free", "MPI_Comm_rank", "MPI_Comm_size",
+          "MPI_Comm_split", "MPI_Op_create", "MPI_Abort"}
 
 # Messages that silos sign, and what stands in them (offset, bytes).
 JOIN = {"status": (0, 1), "has_last": (1, 1), "ephemeral": (2, 33),
         "nonce_commitment": (35, 32), "last_attempt": (67, 8),
         "draw": (75, 8), "members": (83, 32), "model": (115, 32),
         "signature": (147, 65)}
-JOIN_BYTES, SIGNED_BYTES, ECHO_BYTES = 212, 97, 32
+# The check: a silo's values, those of its leader's part of a sum that is scattered,
+# the signature.
+CHECK = {"value": (0, 32), "part": (32, 32), "signature": (64, 65)}
+JOIN_BYTES, SIGNED_BYTES, CHECK_BYTES, ECHO_BYTES = 212, 97, 129, 32
 
 
 def library(folder):
@@ -101,6 +105,8 @@ def label(calls):
             c.label, step, rounds = "join", 0, rounds + 1
         elif c.bytes == ECHO_BYTES:
             c.label = "echo"
+        elif c.bytes == CHECK_BYTES and before == "sum":
+            c.label = "check"
         elif c.bytes != SIGNED_BYTES:
             continue
         elif before == "join":
@@ -109,8 +115,6 @@ def label(calls):
             c.label, step = "commit", step + 1
         elif before == "echo":
             c.label = "sum"
-        elif before == "sum":
-            c.label = "check"
         else:
             c.label = "record"
         c.round, c.step = rounds, step
@@ -118,7 +122,8 @@ def label(calls):
     for c in calls:
         if c.name == "Allgatherv":
             echo = c if c.label == "echo" else None
-        elif echo and c.name == "Allreduce" and not c.in_line and c.bytes > 16:
+        elif echo and c.bytes > 16 and not c.in_line and \
+                c.name in ("Allreduce", "Reduce_scatter"):
             c.label, c.round, c.step = "words", echo.round, echo.step
     return calls
 

@@ -119,6 +119,13 @@ int MPI_Allreduce(const void *in, void *out, int n, MPI_Datatype type,
     return NEXT(MPI_Allreduce)(in, out, n, type, op, comm);
 }
 
+int MPI_Reduce_scatter(const void *in, void *out, const int *counts,
+                       MPI_Datatype type, MPI_Op op, MPI_Comm comm)
+{
+    call("MPI_Reduce_scatter", "masked");
+    return NEXT(MPI_Reduce_scatter)(in, out, counts, type, op, comm);
+}
+
 int MPI_Allgatherv(const void *in, int n, MPI_Datatype type, void *out,
                    const int *counts, const int *at, MPI_Datatype out_type,
                    MPI_Comm comm)

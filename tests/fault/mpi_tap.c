@@ -1,7 +1,8 @@
 /* Loaded between the program and MPI (LD_PRELOAD): writes down what a rank sends
  * to others, and changes it, or what it receives, where a test says so.  Calls
  * on communicators of one process are let through and not counted: what stays in
- * a silo is nobody's business.
+ * a silo is nobody's business.  So are messages of ScaLAPACK that do not lie in
+ * one piece.
  *
  *   TAP_RECORD  PREFIX: every call appends a header (struct head below) and the
  *               bytes that this rank sent to PREFIX.RANK. A call in which the
@@ -11,13 +12,14 @@
  *     RANK CALL BYTES NTH SIDE ACTION ARGUMENTS
  *
  *     RANK    in MPI_COMM_WORLD, or * for all
- *     CALL    Allreduce, Allgather, Allgatherv, Bcast, Send, Recv
+ *     CALL    Allreduce, Allgather, Allgatherv, Bcast, Reduce_scatter, Send,
+ *             Recv
  *     BYTES   what one rank sends in it (Bcast, Recv: the message)
  *     NTH     from 1, among this rank's calls with this name and size
  *     SIDE    send  what goes out is changed; the program keeps what it had
  *             own   the program's own buffer is changed, then sent
  *             recv  what has arrived is changed (Allgather: all ranks' parts,
- *                   one after the other)
+ *                   one after the other; Reduce_scatter: this rank's part)
  *     ACTION  xor OFFSET HEX     bytes from there on
  *             put OFFSET HEX
  *             add32 WORD VALUE   modulo 2^32 - 5
@@ -297,6 +299,14 @@ static uint32_t size_of(MPI_Datatype type)
     return (uint32_t)n;
 }
 
+/* Lies it in one piece? */
+static int is_plain(MPI_Datatype type)
+{
+    int ints, addresses, types, combiner;
+    PMPI_Type_get_envelope(type, &ints, &addresses, &types, &combiner);
+    return combiner == MPI_COMBINER_NAMED;
+}
+
 /* ---- calls --------------------------------------------------------------------- */
 
 int MPI_Allreduce(const void *send, void *recv, int n, MPI_Datatype type,
@@ -305,12 +315,31 @@ int MPI_Allreduce(const void *send, void *recv, int n, MPI_Datatype type,
     int ranks = ranks_of(comm), in_line = send == MPI_IN_PLACE;
     uint32_t size = size_of(type), bytes = (uint32_t)n * size;
     kind *k;
-    if (ranks < 2)
+    if (ranks < 2 || !is_plain(type))
         return PMPI_Allreduce(send, recv, n, type, op, comm);
     void *copy = outgoing("Allreduce", in_line ? recv : send, bytes, size,
                           ranks, in_line, &k);
     int rc = PMPI_Allreduce(copy, recv, n, type, op, comm);
     change(k, "recv", recv, bytes);
+    free(copy);
+    return rc;
+}
+
+int MPI_Reduce_scatter(const void *send, void *recv, const int *counts,
+                       MPI_Datatype type, MPI_Op op, MPI_Comm comm)
+{
+    int ranks = ranks_of(comm), rank, n = 0;
+    uint32_t size = size_of(type);
+    kind *k;
+    if (ranks < 2)
+        return PMPI_Reduce_scatter(send, recv, counts, type, op, comm);
+    PMPI_Comm_rank(comm, &rank);
+    for (int r = 0; r < ranks; r++)
+        n += counts[r];
+    void *copy = outgoing("Reduce_scatter", send, (uint32_t)n * size, size,
+                          ranks, 0, &k);
+    int rc = PMPI_Reduce_scatter(copy, recv, counts, type, op, comm);
+    change(k, "recv", recv, (size_t)counts[rank] * size);
     free(copy);
     return rc;
 }
@@ -355,7 +384,7 @@ int MPI_Bcast(void *data, int n, MPI_Datatype type, int root, MPI_Comm comm)
     int ranks = ranks_of(comm), rank, rc;
     uint32_t size = size_of(type), bytes = (uint32_t)n * size;
     kind *k;
-    if (ranks < 2)
+    if (ranks < 2 || !is_plain(type))
         return PMPI_Bcast(data, n, type, root, comm);
     PMPI_Comm_rank(comm, &rank);
     void *copy = outgoing("Bcast", rank == root ? data : NULL, bytes, size,
@@ -372,6 +401,8 @@ int MPI_Send(const void *data, int n, MPI_Datatype type, int to, int tag,
 {
     uint32_t size = size_of(type), bytes = (uint32_t)n * size;
     kind *k;
+    if (!is_plain(type))
+        return PMPI_Send(data, n, type, to, tag, comm);
     void *copy = outgoing("Send", data, bytes, size, ranks_of(comm), 0, &k);
     int rc = PMPI_Send(copy, n, type, to, tag, comm);
     free(copy);
@@ -383,6 +414,8 @@ int MPI_Recv(void *data, int n, MPI_Datatype type, int from, int tag,
 {
     uint32_t size = size_of(type), bytes = (uint32_t)n * size;
     kind *k;
+    if (!is_plain(type))
+        return PMPI_Recv(data, n, type, from, tag, comm, status);
     (void)outgoing("Recv", NULL, bytes, size, ranks_of(comm), 0, &k);
     int rc = PMPI_Recv(data, n, type, from, tag, comm, status);
     change(k, "recv", data, bytes);

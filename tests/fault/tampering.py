@@ -19,13 +19,17 @@ class Bench:
 
     def __init__(self, folder, prepared=0, **kw):
         self.folder, self.prepared = folder, prepared
-        self.sites = make_sites(folder, NAMES, rows=(30,))
-        self.job = secure_job(folder, NAMES, **kw)
+        self.make(**kw)
         self.lib = tap.library(folder)
         r, out, record, _ = self.start("reference", ())
         assert r.code == 0, r.err
         self.calls = [tap.read(record, k) for k in RANKS]
         self.reference = inspect(out)
+
+    def make(self, **kw):
+        """The sites and the job."""
+        self.sites = make_sites(self.folder, NAMES, rows=(30,))
+        self.job = secure_job(self.folder, NAMES, **kw)
 
     def start(self, name, rules, resume=False, ranks=4, sites=None):
         """Run it with sites of its own; returns result, run folder, record and
@@ -82,7 +86,7 @@ def only_known_files(out, sites):
                 assert re.fullmatch(
                     r"run\.h5|round-\d{6}\.h5|covey\.log|records\.log|"
                     r"pass|[abcd]\.(csv|yaml|key)|"
-                    r"silo-[abcd]\.(log|secret|journal)|\.lock|"
+                    r"silo-[abcd]\.(log|secret|journal|rows)|\.lock|"
                     r"silo-[abcd](-\d{6})?\.h5", f), (base, f)
 
 

@@ -249,12 +249,13 @@ def check_values(folder):
     cases = {"seen-by-one": ([flip(bench, "check", 8, rank=3, side="recv",
                                    peer=LIAR)], one, {}),
              "of-another-silo": (["* Allgatherv %d %d recv copy %d %d" % (
-                 tap.SIGNED_BYTES, bench.call("check").nth,
-                 2 * tap.SIGNED_BYTES, 3 * tap.SIGNED_BYTES)], one, {}),
+                 tap.CHECK_BYTES, bench.call("check").nth,
+                 2 * tap.CHECK_BYTES, 3 * tap.CHECK_BYTES)], one, {}),
              "of-round-1": ([tap.rule(bench.call("check"), LIAR, "send", "again",
                                       0, str(bench.call("check", 1).nth))], one,
                             {})}
-    for k in (0, 8, 16, 24, 31, 32, 64, 96):
+    assert sum(n for _, n in tap.CHECK.values()) == tap.CHECK_BYTES
+    for k in (0, 8, 16, 24, 31, 32, 63, 64, 96, 128):
         cases["byte-%d" % k] = [flip(bench, "check", k)], one, {}
     run_cases(bench, cases)
 

@@ -351,6 +351,14 @@ static const char chained[] =
     "  rewards: {method: declared, token: " ADDRESS_B ", sponsor: " ADDRESS_A
     ", pool: '10.5', cap: 0.5}\n";
 
+static const char glm[] = "covey: 1\n"
+                          "name: g\n"
+                          "silos: [{name: a}, {name: b}]\n"
+                          "model: {kind: glm, formula: y ~ x + z}\n"
+                          "training: {rounds: 25}\n";
+
+#define COX "kind: cox, formula: 'Surv(t, d) ~ x'"
+
 /* Two values of each key, which the digest must tell apart but for those that
  * may change when a run is extended.  Every path of the table must be here, so
  * a new key needs a line. */
@@ -503,6 +511,33 @@ static const struct {
      "method: shapley, groups: 3", "method: shapley"},
     {"chain.rewards.version", chained, "cap: 0.5", "cap: 0.5, version: 1",
      "cap: 0.5, version: 2"},
+    {"model.formula", glm, "y ~ x + z", "y ~ x + z", "y ~ x * z"},
+    {"model.family", glm, "kind: glm", "kind: glm", "kind: glm, family: gamma"},
+    {"model.link", glm, "kind: glm", "kind: glm, link: identity",
+     "kind: glm, link: log"},
+    {"model.strata", glm, "kind: glm", "kind: glm", "kind: glm, strata: silo"},
+    {"model.ties", glm, "kind: glm, formula: y ~ x + z", COX,
+     COX ", ties: breslow"},
+    {"model.bins", glm, "kind: glm, formula: y ~ x + z",
+     COX ", strata: none, bins: [0, 30]", COX ", strata: none, bins: [0, 60]"},
+    {"model.ridge", glm, "kind: glm", "kind: glm", "kind: glm, ridge: 0.5"},
+    {"model.weights", glm, "kind: glm", "kind: glm", "kind: glm, weights: w"},
+    {"model.collinear", glm, "kind: glm", "kind: glm",
+     "kind: glm, collinear: refuse"},
+    {"model.features", glm, "kind: glm", "kind: kernel_ridge, features: 99",
+     "kind: kernel_ridge, features: 98"},
+    {"model.gamma", glm, "kind: glm", "kind: kernel_ridge",
+     "kind: kernel_ridge, gamma: 0.5"},
+    {"model.components", glm, "kind: glm, formula: y ~ x + z", "kind: pca",
+     "kind: pca, components: 3"},
+    {"model.scale", glm, "kind: glm, formula: y ~ x + z", "kind: pca",
+     "kind: pca, scale: true"},
+    {"disclosure.min_cell", glm, "training: {rounds: 25}",
+     "training: {rounds: 25}\n",
+     "training: {rounds: 25}\ndisclosure: {min_cell: 4}\n"},
+    {"disclosure.rows_per_parameter", glm, "training: {rounds: 25}",
+     "training: {rounds: 25}\n",
+     "training: {rounds: 25}\ndisclosure: {rows_per_parameter: 0.5}\n"},
     /* These have one value so far. */
     {"covey", NULL, NULL, NULL, NULL},
     {"training.local.optimizer", NULL, NULL, NULL, NULL},
@@ -531,7 +566,7 @@ static void test_digest(void **state)
         cv_job_destroy(&b);
     }
     for (size_t i = 0; i < cv_job_keys.n; i++) {
-        int found = 0;
+        int found = 0; /* rows of one path share a case */
         for (size_t k = 0; k < sizeof changes / sizeof *changes; k++)
             found += strcmp(changes[k].path, cv_job_keys.row[i].path) == 0;
         if (found != 1)
@@ -646,8 +681,9 @@ static void test_words(void **state)
     (void)state;
     size_t n;
     const char *const *words = cv_job_words("training.strategy", &n);
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 9);
     assert_string_equal(words[7], "fednova");
+    assert_string_equal(words[8], "newton");
     words = cv_job_words("data.standardize", &n);
     assert_int_equal(n, 3);
     assert_string_equal(words[CV_STANDARDIZE_POOLED], "pooled");
@@ -659,6 +695,10 @@ static void test_words(void **state)
     assert_string_equal(words[CV_NOISE_LOCAL], "local");
     words = cv_job_words("privacy.accountant", &n);
     assert_string_equal(words[CV_ACCOUNTANT_RDP], "rdp");
+    words = cv_job_words("model.strata", &n);
+    assert_string_equal(words[CV_STRATA_SILO], "silo");
+    words = cv_job_words("model.collinear", &n);
+    assert_string_equal(words[CV_COLLINEAR_REFUSE], "refuse");
     words = cv_job_words("data.features[].type", &n);
     assert_string_equal(words[CV_FEATURE_CATEGORY], "category");
 }

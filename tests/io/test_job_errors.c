@@ -217,16 +217,18 @@ static const struct {
      "fedagv",
      11,
      {"training.strategy: expected one of fedavg, fedprox, fedavgm, fedadam, "
-      "fedyogi, fedadagrad, scaffold, fednova; found 'fedagv'; did you mean "
-      "'fedavg'?"}},
+      "fedyogi, fedadagrad, scaffold, fednova, newton; found 'fedagv'; did "
+      "you mean 'fedavg'?"}},
     {"fedavg", "FedAvg", 11, {"found 'FedAvg'; did you mean 'fedavg'?"}},
     {"fedavg", "7", 11, {"found '7'"}},
     {"fedavg", "[fedavg]", 11, {"found a list of 1"}},
     {"logistic", "logisitc", 8, {"did you mean 'logistic'?"}},
     {"logistic",
-     "cox",
+     "forest",
      8,
-     {"one of linear, logistic, softmax, poisson, mlp; found 'cox'"}},
+     {"one of linear, logistic, softmax, poisson, mlp, glm, cox, ridge, "
+      "kernel_ridge, pca; found 'forest'"}},
+    {"logistic", "kernel-ridge", 8, {"did you mean 'kernel_ridge'?"}},
     {"target: y", "format: hdf", 7, {"did you mean 'hdf5'?"}},
     {"target: y",
      "format: parquet",
