@@ -92,22 +92,27 @@ static void add_presence(const cv_run *run, const cv_frame *f, double *has,
 {
     const cv_frame_plan *plan = run->fit->model->plan;
     int own = run->job->model.strata == CV_STRATA_SILO;
-    for (int j = 0; j < f->p; j++) {
-        int64_t zeros = 0, others = 0, changes = 0;
-        for (int64_t i = 0; i < f->n; i++) {
-            double v = f->x[(size_t)i * (size_t)f->p + (size_t)j];
-            if (!(weight_of(f, i) > 0.0))
-                continue;
-            zeros += v == 0.0;
-            others += v != 0.0;
-            changes += v != f->x[j];
+    size_t p = (size_t)f->p;
+    int64_t *zeros = CV_NEW(3 * p, int64_t), *others = zeros + p,
+            *changes = others + p;
+    for (int64_t i = 0; i < f->n; i++) { /* by rows, as they lie in memory */
+        const double *x = f->x + (size_t)i * p;
+        if (!(weight_of(f, i) > 0.0))
+            continue;
+        for (size_t j = 0; j < p; j++) {
+            zeros[j] += x[j] == 0.0;
+            others[j] += x[j] != 0.0;
+            changes[j] += x[j] != f->x[j];
         }
+    }
+    for (size_t j = 0; j < p; j++) {
         int is_level = 1;
         for (int k = 0; k < plan->n_factor[j]; k++)
             is_level &= plan->factor[j][k].level >= 0;
-        has[j] = own ? changes > 0 : others > 0;
-        lacks[j] = own ? changes > 0 : !is_level || zeros > 0;
+        has[j] = own ? changes[j] > 0 : others[j] > 0;
+        lacks[j] = own ? changes[j] > 0 : !is_level || zeros[j] > 0;
     }
+    free(zeros);
 }
 
 void cv_fit_moments(cv_run *run, double *mine)
