@@ -5,7 +5,7 @@
 #                                       mnist memory checkpoint saving
 #                                       quickstart silos noise transform dpsgd
 #                                       private journal accountant settle
-#                                       verify
+#                                       verify solver
 # BUILD names another build folder, BENCH_TIMES how often to measure. Nothing
 # here is a test: a limit that was missed is a line in the table. README.md says
 # how to read it.
@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] ||
     set -- train round launch mnist memory checkpoint saving quickstart silos \
         noise transform dpsgd private journal accountant settle \
-        verify
+        verify solver
 
 sh jobs/packages.sh build data tests node bench
 echo "== build $build"
@@ -67,6 +67,10 @@ bench() {
     train | checkpoint) "$1" ;;
     round) mpirun -n 4 "$build/tests/bench/bench_round" ;;
     noise | transform | dpsgd | accountant) "$build/tests/bench/bench_$1" ;;
+    solver)
+        for ranks in 2 4; do
+            mpirun -n $ranks "$build/tests/bench/bench_solver" || return 1
+        done ;;
     private) mpirun -n 4 "$build/tests/bench/bench_private_round" ;;
     journal) "$build/tests/bench/bench_journal" "$build/bench" ;;
     launch | mnist | memory | saving | quickstart | silos | settle | verify)
