@@ -37,6 +37,9 @@ def save(path, x, y):
     """A data set as silos have it."""
     with h5py.File(path + ".tmp", "w") as f:
         f["x"] = x
+        # Short, for run.h5 keeps the formula with all of them in one attribute.
+        f["x"].attrs["columns"] = np.array(["c%x" % j for j in range(x.shape[1])],
+                                           "S")
         f["y"] = y
         f["y"].attrs["name"] = np.bytes_("label")
     os.replace(path + ".tmp", path)
