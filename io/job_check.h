@@ -30,6 +30,13 @@ void cv_job_fill_privacy(const cv_job_checker *c);
 /** secure_aggregation and privacy; the silos of {count, prefix} are there. */
 int cv_job_check_privacy(const cv_job_checker *c);
 
+/** Is model.kind this one? */
+int cv_job_is_kind(const cv_job *job, const char *kind);
+
+/** The formula of a fit, in normal form afterwards; what data.target and
+ *  data.features say must agree with it, and are what it reads afterwards. */
+int cv_job_check_formula(const cv_job_checker *c);
+
 /** Defaults of fitted models; before all checks. */
 void cv_job_fill_fit(const cv_job_checker *c);
 /** Models that are fitted: before features and privacy, for the columns follow

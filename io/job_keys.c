@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "io/formula.h"
 #include "io/names.h"
 
 #define MAX_INT 1000000000
@@ -61,9 +62,6 @@ static const char *const only_kernel_ridge[] = {"kernel_ridge", NULL};
 static const char *const regressions[] = {"glm", "cox", NULL};
 static const char *const penalised[] = {"glm", "cox", "ridge", "kernel_ridge",
                                         NULL};
-static const char *const trained[] = {"fedavg",   "fedprox", "fedavgm",
-                                      "fedadam",  "fedyogi", "fedadagrad",
-                                      "scaffold", "fednova", NULL};
 static const char *const on_chain[] = {"local", "base-sepolia", "base", NULL};
 static const char *const only_shapley[] = {"shapley", NULL};
 static const char *const only_record[] = {"record", NULL};
@@ -218,7 +216,9 @@ static const cv_key rows[] = {
      .expected = "two whole numbers from 1 to 65536, [height, width]",
      .meaning = "size of the images that scattering maps; left out, a square"},
 
+    /* Written out, with all columns that `.` stands for, it may be long. */
     {"model.formula", CV_KEY_TEXT, JOB(model.formula), WHEN("model.kind", fits),
+     .max_bytes = CV_FORMULA_MAX_BYTES,
      .meaning = "response and terms, as in R: event ~ age + C(sex)"},
     {"model.family", CV_KEY_NAME, JOB(model.family), .def = "gaussian",
      .words = families, WHEN("model.kind", only_glm),
@@ -287,29 +287,30 @@ static const cv_key rows[] = {
      FROM(0), .meaning = "stop when the model changes less; 0: never"},
 
     {"training.local.epochs", CV_KEY_INT, JOB(training.local.epochs),
-     WITHIN(1, MAX_INT), STRATEGY(trained),
+     WITHIN(1, MAX_INT), WHEN("model.kind", trained_kinds),
      .meaning = "passes over the silo's rows a round"},
     {"training.local.steps", CV_KEY_INT, JOB(training.local.steps),
-     WITHIN(1, MAX_INT), STRATEGY(trained),
+     WITHIN(1, MAX_INT), WHEN("model.kind", trained_kinds),
      .meaning = "steps a round, instead of epochs"},
     {"training.local.batch", CV_KEY_INT, JOB(training.local.batch), .def = "32",
-     WITHIN(1, MAX_INT), STRATEGY(trained),
+     WITHIN(1, MAX_INT), WHEN("model.kind", trained_kinds),
      .meaning = "rows in a step; with privacy their public expected number, by "
                 "which sums are divided"},
     {"training.local.optimizer", CV_KEY_NAME, JOB(training.local.optimizer),
-     .def = "sgd", .words = optimizers, STRATEGY(trained),
+     .def = "sgd", .words = optimizers, WHEN("model.kind", trained_kinds),
      .meaning = "local optimizer"},
     {"training.local.learning_rate", CV_KEY_NUMBER,
      JOB(training.local.learning_rate), .def = "0.1", ABOVE(0),
-     STRATEGY(trained), .meaning = "length of a local step"},
+     WHEN("model.kind", trained_kinds), .meaning = "length of a local step"},
     {"training.local.momentum", CV_KEY_NUMBER, JOB(training.local.momentum),
-     .def = "0", FROM_BELOW(0, 1), STRATEGY(trained),
+     .def = "0", FROM_BELOW(0, 1), WHEN("model.kind", trained_kinds),
      .meaning = "momentum of local steps"},
     {"training.local.weight_decay", CV_KEY_NUMBER,
-     JOB(training.local.weight_decay), .def = "0", FROM(0), STRATEGY(trained),
+     JOB(training.local.weight_decay), .def = "0", FROM(0),
+     WHEN("model.kind", trained_kinds),
      .meaning = "pull of parameters towards 0"},
     {"training.local.proximal", CV_KEY_NUMBER, JOB(training.local.proximal),
-     .def = "0", FROM(0), STRATEGY(trained),
+     .def = "0", FROM(0), WHEN("model.kind", trained_kinds),
      .meaning = "pull towards the round's first model (fedprox, fednova)"},
 
     {"training.server.learning_rate", CV_KEY_NUMBER,

@@ -75,6 +75,7 @@ typedef struct {
     size_t size;        /* of a list's item */
     int max_items;      /* of any list */
     int min_items;      /* 0: at least one item is needed */
+    int max_bytes;      /* of a TEXT; 0: 4096 */
 } cv_key;
 
 typedef struct {

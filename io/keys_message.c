@@ -181,6 +181,21 @@ int cv_keys_missing(const cv_keys_reader *r, const cv_key *key, int line)
     return raise_error(r, line, &b);
 }
 
+/* A key may have rows with other defaults for other words. */
+static void add_uses(cv_buf *b, const cv_keys *keys, const cv_key *key)
+{
+    int any = 0;
+    for (size_t i = 0; i < keys->n; i++) {
+        const cv_key *row = &keys->row[i];
+        if (strcmp(row->path, key->path) != 0 || !row->when ||
+            strcmp(row->when, key->when) != 0)
+            continue;
+        cv_buf_printf(b, "%s", any ? ", " : "");
+        add_words(b, row->among);
+        any = 1;
+    }
+}
+
 int cv_keys_unused(const cv_keys_reader *r, const cv_key *key,
                    const cv_yaml *node, const void *item)
 {
@@ -192,7 +207,7 @@ int cv_keys_unused(const cv_keys_reader *r, const cv_key *key,
     plain_path(when, key->when);
     cv_buf_printf(&b, "%s: used only with %s ", plain_path(path, key->path),
                   when);
-    add_words(&b, key->among);
+    add_uses(&b, r->keys, key);
     cv_buf_printf(&b, "; found %s '%s'; remove the key or change %s", when,
                   word ? word : "", when);
     return raise_error(r, node->key_line, &b);

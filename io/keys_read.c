@@ -99,8 +99,9 @@ static int get_int(const cv_key *key, const cv_yaml *node, int64_t *v)
 static int get_text(const cv_key *key, const cv_yaml *node, char **text)
 {
     enum { MAX_TEXT = 4096 };
+    size_t most = key->max_bytes ? (size_t)key->max_bytes : MAX_TEXT;
     if (node->kind != CV_YAML_SCALAR || cv_yaml_is_null(node) ||
-        !node->text[0] || strlen(node->text) > MAX_TEXT ||
+        !node->text[0] || strlen(node->text) > most ||
         !cv_yaml_is_clean(node->text))
         return 0;
     char *copy = cv_strdup(node->text);

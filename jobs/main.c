@@ -27,11 +27,13 @@ static const command commands[] = {
      "covey check job.yaml [--silo FILE | --silo-dir DIR]\n\n"
      "Checks every key and value, and prints the plan: silos, parameters, "
      "bytes\n"
-     "per round, memory. With --silo or --silo-dir the sites' data are "
+     "per round, memory; of a fit (glm, cox, ridge, kernel_ridge, pca) formula "
+     "and\n"
+     "limits of disclosure. With --silo or --silo-dir the sites' data are "
      "checked\n"
-     "too.\n"},
+     "too, and a fit's columns are shown.\n"},
 #ifdef COVEY_WITH_MPI
-    {"run", cv_cmd_run, "train (under mpirun, srun, or alone)",
+    {"run", cv_cmd_run, "train or fit (under mpirun, srun, or alone)",
      "mpirun -n RANKS covey run job.yaml [options]\n\n"
      "  --out DIR        run folder (default RUN): run.h5, round-NNNNNN.h5,\n"
      "                   covey.log\n"
@@ -48,7 +50,9 @@ static const command commands[] = {
 #endif
     {"inspect", cv_cmd_inspect, "show what was trained and how it went",
      "covey inspect RUN/run.h5 [--json]\n\n"
-     "A checkpoint or a run folder. --json: everything, for programs.\n"},
+     "A checkpoint or a run folder. --json: everything, for programs.\n"
+     "Of a fitted model the coefficients, their errors and tests, as R prints "
+     "them.\n"},
     {"verify", cv_cmd_verify, "check what a run claims, without its data",
      "covey verify RUN/run.h5 [--rpc URL]... [--rpc-file FILE] [--json]\n\n"
      "Says line by line what holds, what does not, what is attested only, and\n"

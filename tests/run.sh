@@ -75,9 +75,9 @@ done
 for script in tests/e2e/test_*.py tests/fault/test_*.py; do
     run "${script#tests/}" /usr/bin/python3 "$script"
 done
-# What meets replies of nodes, key files and raw transactions; longer runs are a
-# command of their own.
-run fuzz sh tests/fuzz/run.sh 20 rlp abi rpc keystore
+# What meets replies of nodes, key files, raw transactions and formulas; longer runs
+# are a command of their own.
+run fuzz sh tests/fuzz/run.sh 20 rlp abi rpc keystore formula
 
 echo
 echo "$passed passed, $failed failed"

@@ -335,9 +335,6 @@ static const char private[] =
 
 #define ADDRESS_A "'0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed'"
 #define ADDRESS_B "'0xfB6916095Ca1df60bB79Ce92cE3Ea74c37c5d359'"
-static const char fitted[] =
-    "covey: 1\nname: fitted\nsilos: [{name: a}, {name: b}]\n"
-    "model: {kind: glm, formula: y ~ a}\ntraining: {rounds: 3}\n";
 static const char chained[] =
     "covey: 1\nname: chained\n"
     "silos: [{name: a}, {name: b}, {name: c}, {name: d}, {name: e}, {name: f},"
@@ -353,6 +350,14 @@ static const char chained[] =
     "  settle: {batch: 20, finality: safe}\n"
     "  rewards: {method: declared, token: " ADDRESS_B ", sponsor: " ADDRESS_A
     ", pool: '10.5', cap: 0.5}\n";
+
+static const char glm[] = "covey: 1\n"
+                          "name: g\n"
+                          "silos: [{name: a}, {name: b}]\n"
+                          "model: {kind: glm, formula: y ~ x + z}\n"
+                          "training: {rounds: 25}\n";
+
+#define COX "kind: cox, formula: 'Surv(t, d) ~ x'"
 
 /* Two values of each key, which the digest must tell apart but for those that
  * may change when a run is extended.  Every path of the table must be here, so
@@ -506,40 +511,33 @@ static const struct {
      "method: shapley, groups: 3", "method: shapley"},
     {"chain.rewards.version", chained, "cap: 0.5", "cap: 0.5, version: 1",
      "cap: 0.5, version: 2"},
-    {"model.formula", fitted, "y ~ a", "y ~ a", "y ~ a + b"},
-    {"model.family", fitted, "kind: glm", "kind: glm, family: gaussian",
-     "kind: glm, family: poisson"},
-    {"model.link", fitted, "kind: glm", "kind: glm, link: identity",
+    {"model.formula", glm, "y ~ x + z", "y ~ x + z", "y ~ x * z"},
+    {"model.family", glm, "kind: glm", "kind: glm", "kind: glm, family: gamma"},
+    {"model.link", glm, "kind: glm", "kind: glm, link: identity",
      "kind: glm, link: log"},
-    {"model.strata", fitted, "kind: glm", "kind: glm, strata: none",
-     "kind: glm, strata: silo"},
-    {"model.ties", fitted, "kind: glm, formula: y ~ a",
-     "kind: cox, formula: 'Surv(t, e) ~ a', ties: efron",
-     "kind: cox, formula: 'Surv(t, e) ~ a', ties: breslow"},
-    {"model.bins", fitted, "kind: glm, formula: y ~ a",
-     "kind: cox, formula: 'Surv(t, e) ~ a', strata: none, bins: [0, 1]",
-     "kind: cox, formula: 'Surv(t, e) ~ a', strata: none, bins: [0, 2]"},
-    {"model.ridge", fitted, "kind: glm", "kind: glm", "kind: glm, ridge: 0.5"},
-    {"model.weights", fitted, "kind: glm", "kind: glm",
-     "kind: glm, weights: w"},
-    {"model.collinear", fitted, "kind: glm", "kind: glm",
+    {"model.strata", glm, "kind: glm", "kind: glm", "kind: glm, strata: silo"},
+    {"model.ties", glm, "kind: glm, formula: y ~ x + z", COX,
+     COX ", ties: breslow"},
+    {"model.bins", glm, "kind: glm, formula: y ~ x + z",
+     COX ", strata: none, bins: [0, 30]", COX ", strata: none, bins: [0, 60]"},
+    {"model.ridge", glm, "kind: glm", "kind: glm", "kind: glm, ridge: 0.5"},
+    {"model.weights", glm, "kind: glm", "kind: glm", "kind: glm, weights: w"},
+    {"model.collinear", glm, "kind: glm", "kind: glm",
      "kind: glm, collinear: refuse"},
-    {"model.features", fitted, "kind: glm", "kind: kernel_ridge, features: 10",
-     "kind: kernel_ridge, features: 11"},
-    {"model.gamma", fitted, "kind: glm", "kind: kernel_ridge",
-     "kind: kernel_ridge, gamma: 2"},
-    {"model.components", fitted, "kind: glm, formula: y ~ a",
-     "kind: pca, formula: ~ a + b, components: 1",
-     "kind: pca, formula: ~ a + b"},
-    {"model.scale", fitted, "kind: glm, formula: y ~ a",
-     "kind: pca, formula: ~ a + b, scale: false",
-     "kind: pca, formula: ~ a + b, scale: true"},
-    {"disclosure.min_cell", fitted, "kind: glm, formula: y ~ a}",
-     "kind: glm, formula: y ~ a}\ndisclosure: {min_cell: 3}",
-     "kind: glm, formula: y ~ a}\ndisclosure: {min_cell: 5}"},
-    {"disclosure.rows_per_parameter", fitted, "kind: glm, formula: y ~ a}",
-     "kind: glm, formula: y ~ a}\ndisclosure: {rows_per_parameter: 3}",
-     "kind: glm, formula: y ~ a}\ndisclosure: {rows_per_parameter: 0.5}"},
+    {"model.features", glm, "kind: glm", "kind: kernel_ridge, features: 99",
+     "kind: kernel_ridge, features: 98"},
+    {"model.gamma", glm, "kind: glm", "kind: kernel_ridge",
+     "kind: kernel_ridge, gamma: 0.5"},
+    {"model.components", glm, "kind: glm, formula: y ~ x + z", "kind: pca",
+     "kind: pca, components: 3"},
+    {"model.scale", glm, "kind: glm, formula: y ~ x + z", "kind: pca",
+     "kind: pca, scale: true"},
+    {"disclosure.min_cell", glm, "training: {rounds: 25}",
+     "training: {rounds: 25}\n",
+     "training: {rounds: 25}\ndisclosure: {min_cell: 4}\n"},
+    {"disclosure.rows_per_parameter", glm, "training: {rounds: 25}",
+     "training: {rounds: 25}\n",
+     "training: {rounds: 25}\ndisclosure: {rows_per_parameter: 0.5}\n"},
     /* These have one value so far. */
     {"covey", NULL, NULL, NULL, NULL},
     {"training.local.optimizer", NULL, NULL, NULL, NULL},
@@ -568,7 +566,7 @@ static void test_digest(void **state)
         cv_job_destroy(&b);
     }
     for (size_t i = 0; i < cv_job_keys.n; i++) {
-        int found = 0;
+        int found = 0; /* rows of one path share a case */
         for (size_t k = 0; k < sizeof changes / sizeof *changes; k++)
             found += strcmp(changes[k].path, cv_job_keys.row[i].path) == 0;
         if (found != 1)
@@ -685,6 +683,7 @@ static void test_words(void **state)
     const char *const *words = cv_job_words("training.strategy", &n);
     assert_int_equal(n, 9);
     assert_string_equal(words[7], "fednova");
+    assert_string_equal(words[8], "newton");
     words = cv_job_words("data.standardize", &n);
     assert_int_equal(n, 3);
     assert_string_equal(words[CV_STANDARDIZE_POOLED], "pooled");
@@ -696,6 +695,10 @@ static void test_words(void **state)
     assert_string_equal(words[CV_NOISE_LOCAL], "local");
     words = cv_job_words("privacy.accountant", &n);
     assert_string_equal(words[CV_ACCOUNTANT_RDP], "rdp");
+    words = cv_job_words("model.strata", &n);
+    assert_string_equal(words[CV_STRATA_SILO], "silo");
+    words = cv_job_words("model.collinear", &n);
+    assert_string_equal(words[CV_COLLINEAR_REFUSE], "refuse");
     words = cv_job_words("data.features[].type", &n);
     assert_string_equal(words[CV_FEATURE_CATEGORY], "category");
 }

@@ -217,9 +217,8 @@ static const struct {
      "fedagv",
      11,
      {"training.strategy: expected one of fedavg, fedprox, fedavgm, fedadam, "
-      "fedyogi, fedadagrad, scaffold, fednova, newton; found 'fedagv'; did you "
-      "mean "
-      "'fedavg'?"}},
+      "fedyogi, fedadagrad, scaffold, fednova, newton; found 'fedagv'; did "
+      "you mean 'fedavg'?"}},
     {"fedavg", "FedAvg", 11, {"found 'FedAvg'; did you mean 'fedavg'?"}},
     {"fedavg", "7", 11, {"found '7'"}},
     {"fedavg", "[fedavg]", 11, {"found a list of 1"}},
@@ -229,10 +228,7 @@ static const struct {
      8,
      {"one of linear, logistic, softmax, poisson, mlp, glm, cox, ridge, "
       "kernel_ridge, pca; found 'forest'"}},
-    {"logistic",
-     "cox",
-     11,
-     {"expected newton, the only one for model.kind 'cox'"}},
+    {"logistic", "kernel-ridge", 8, {"did you mean 'kernel_ridge'?"}},
     {"target: y", "format: hdf", 7, {"did you mean 'hdf5'?"}},
     {"target: y",
      "format: parquet",

@@ -77,6 +77,9 @@ static void test_load(void **state)
     assert_int_equal(silo->limits.given, 0);
     assert_true(silo->limits.epsilon == 0 && silo->limits.delta == 0);
     assert_int_equal(silo->limits.min_silos, 0);
+    assert_int_equal(silo->disclosure.given, 0);
+    assert_int_equal(silo->disclosure.min_rows, 0);
+    assert_int_equal(silo->disclosure.min_cell, 0);
     cv_silo_destroy(&silo);
     free(path);
     free(data);
@@ -120,6 +123,42 @@ static void test_identity(void **state)
     assert_true(silo->limits.epsilon == 0 && silo->limits.delta == 0);
     cv_silo_destroy(&silo);
     free(path);
+}
+
+/* What a site says of itself, and what it leaves to the job. */
+static void test_disclosure(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *section;
+        int min_rows, min_cell;
+        double rows_per_parameter;
+    } cases[] = {
+        {"{}", 0, 0, -1},
+        {"", 0, 0, -1},
+        {"{min_rows: 50}", 50, 0, -1},
+        {"{min_cell: 5}", 0, 5, -1},
+        {"{rows_per_parameter: 0}", 0, 0, 0},
+        {"{min_rows: 0, min_cell: 0, rows_per_parameter: -1}", 0, 0, -1},
+        {"{min_rows: 1000000000, min_cell: 1, rows_per_parameter: 2.5}",
+         1000000000, 1, 2.5},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = cv_asprintf("silo: north\ndata: x\ndisclosure: %s\n",
+                                 cases[i].section);
+        char *path = put("north.yaml", text);
+        cv_silo *silo = NULL;
+        cv_err err = {0};
+        assert_int_equal(cv_silo_load(path, &silo, &err), 0);
+        assert_int_equal(silo->disclosure.given, 1);
+        assert_int_equal(silo->disclosure.min_rows, cases[i].min_rows);
+        assert_int_equal(silo->disclosure.min_cell, cases[i].min_cell);
+        assert_true(silo->disclosure.rows_per_parameter ==
+                    cases[i].rows_per_parameter);
+        cv_silo_destroy(&silo);
+        free(path);
+        free(text);
+    }
 }
 
 /* Named from within its folder, or from beside it, the paths are the same. */
@@ -199,6 +238,19 @@ static void test_refused(void **state)
          "limits.delta: expected a number > 0 and < 1"},
         {"silo: north\ndata: x\nlimits: {min_silos: -1}\n", 3,
          "limits.min_silos: expected a whole number from 0 to 1000000"},
+        {"silo: north\ndata: x\ndisclosure: 3\n", 3,
+         "disclosure: expected 'key: value' lines below it; found '3'"},
+        {"silo: north\ndata: x\ndisclosure: {min_rows: -1}\n", 3,
+         "disclosure.min_rows: expected a whole number from 0 to 1000000000"},
+        {"silo: north\ndata: x\ndisclosure:\n  min_cell: secret\n", 4,
+         "disclosure.min_cell: expected a whole number from 0 to 1000000000; "
+         "found 'secret'"},
+        {"silo: north\ndata: x\ndisclosure: {rows_per_parameter: -2}\n", 3,
+         "disclosure.rows_per_parameter: expected a number >= -1; found '-2'"},
+        {"silo: north\ndata: x\ndisclosure: {rows_per_parameter: .inf}\n", 3,
+         "found '.inf'"},
+        {"silo: north\ndata: x\ndisclosure: {min_row: 3}\n", 3,
+         "unknown key 'min_row'; did you mean 'min_rows'?"},
         {"silo: north\ndata: x\ndata: secret\n", 3, "'data' is given twice"},
         {"silo: north\ndata: x\nsecret\n", 4, "expected ':'"},
         {"- silo: north\n", 1, "expected 'key: value' lines"},
@@ -291,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_identity, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_disclosure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_relative, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),

@@ -118,6 +118,39 @@ static void test_private_examples(void **state)
     free(levels);
 }
 
+/* Fits are examples, for their data have no target; what is shown of
+ * disclosure is what holds when nobody says anything. */
+static void test_fit_examples(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"glm", "cox", "ridge"};
+    char *limits = example(cv_template_job, "disclosure:");
+    for (int i = 0; i < 3; i++) {
+        char *begins = cv_asprintf("model: {kind: %s", kinds[i]);
+        char *model = example(cv_template_job, begins);
+        char *plain = cv_asprintf("covey: 1\nname: e\nsilos: [{name: north}]\n"
+                                  "training: {rounds: 25}\n%s\n",
+                                  model);
+        char *whole = cv_asprintf("%s%s\n", plain, limits);
+        cv_job *job = NULL, *same = NULL;
+        cv_err err = {0};
+        int rc = cv_job_parse(plain, "job.yaml", &job, &err);
+        if (rc)
+            print_message("%s\n%d: %s\n", plain, err.line, err.text);
+        assert_int_equal(rc, 0);
+        assert_string_equal(job->model.kind, kinds[i]);
+        assert_int_equal(cv_job_parse(whole, "job.yaml", &same, &err), 0);
+        assert_string_equal(job->text, same->text);
+        cv_job_destroy(&job);
+        cv_job_destroy(&same);
+        free(begins);
+        free(model);
+        free(plain);
+        free(whole);
+    }
+    free(limits);
+}
+
 static void test_silo_template(void **state)
 {
     (void)state;
@@ -128,9 +161,12 @@ static void test_silo_template(void **state)
     char *key = example(cv_template_silo, "key:");
     char *pass = example(cv_template_silo, "password_file:");
     char *limits = example(cv_template_silo, "limits:");
-    char *texts[] = {
-        cv_strdup(cv_template_silo), with_options(cv_template_silo, &options),
-        cv_asprintf("%s%s\n%s\n%s\n", cv_template_silo, key, pass, limits)};
+    char *shown = example(cv_template_silo, "disclosure:");
+    char *texts[] = {cv_strdup(cv_template_silo),
+                     with_options(cv_template_silo, &options),
+                     cv_asprintf("%s%s\n%s\n%s\n%s\n", cv_template_silo, key,
+                                 pass, limits, shown)};
+    free(shown);
     free(key);
     free(pass);
     free(limits);
@@ -144,6 +180,8 @@ static void test_silo_template(void **state)
         assert_string_equal(silo->silo, "north");
         assert_int_equal(silo->threads, 1);
         assert_int_equal(silo->limits.given, i == 2);
+        assert_int_equal(silo->disclosure.given, i == 2);
+        assert_int_equal(silo->disclosure.min_rows, i == 2 ? 10 : 0);
         cv_silo_destroy(&silo);
         free(texts[i]);
     }
@@ -180,7 +218,9 @@ static void damage(damaged *d, cv_stream *r)
         ".5",        "? ",      "---\n",       "...\n",    "\r",
         "%",         "null",    "yes",         "\x1b",     "\xe2\x80\xa8",
         "fedadam",   "mlp",     "hidden: [3]", "count: 7", "simulate:",
-        "features:", "server:", "privacy:",    "record",   "<<: "};
+        "features:", "server:", "privacy:",    "record",   "<<: ",
+        "~",         "C(x)",    "offset(w)",   "Surv(",    "glm",
+        "ridge",     "pca",     "binomial",    "bins:",    "strata: silo"};
     size_t at = d->n ? cv_stream_below(r, d->n) : 0, from;
     char piece[64];
     switch (cv_stream_below(r, 5)) {
@@ -238,7 +278,7 @@ static void test_damaged(void **state)
         "category, levels: [u, v]}], standardize: bounds}\n"
         "model: {kind: mlp, hidden: [20, 10]}\n"
         "training: {rounds: 3, strategy: fedadam, server: {beta2: 0.9}}\n";
-    int options, accepted = 0, tried = 0;
+    int options, accepted = 0, tried = 0, fits = 0;
     char *all = with_options(cv_template_job, &options);
     static const char private[] =
         "covey: 1\nname: p\nsilos: {count: 12, prefix: s}\n"
@@ -247,21 +287,40 @@ static void test_damaged(void **state)
         "training: {rounds: 3, weights: equal, local: {steps: 5}}\n"
         "secure_aggregation: {collusion: 2, enabled: true}\n"
         "privacy: {unit: silo, epsilon: 3, adaptive: {rate: 0.1}}\n";
-    const char *const seeds[] = {cv_template_job, all, counted, private};
+    static const char fit[] =
+        "covey: 1\nname: f\nsilos: {count: 3}\nsimulate: {source: x}\n"
+        "data: {features: [{name: x, bounds: [0, 1]}, {name: s, type: "
+        "category, levels: [u, v]}], target_levels: [u, v]}\n"
+        "model: {kind: glm, family: binomial, link: logit, ridge: 0.5,\n"
+        "  formula: 'y ~ x*C(s) + offset(log(t)) + I(x^2)', weights: w}\n"
+        "training: {rounds: 25, strategy: newton, tolerance: 1e-9}\n"
+        "disclosure: {min_rows: 20, min_cell: 5, rows_per_parameter: 2.5}\n";
+    static const char survival[] =
+        "covey: 1\nname: s\nsilos: [{name: a}, {name: b}]\n"
+        "model: {kind: cox, formula: 'Surv(t, d == 2) ~ a + b:c + .',\n"
+        "  strata: none, bins: ['0', '30.5', '60'], ties: breslow}\n"
+        "data: {features: [{name: a}, {name: b}, {name: c}, {name: e}]}\n"
+        "training: {rounds: 5}\n";
+    const char *const seeds[] = {cv_template_job, all, counted,
+                                 private,         fit, survival};
     cv_stream r = {0};
     cv_stream_open(&r, 1, "damaged jobs", 0, 0);
     damaged d = {.cap = 8000};
     d.s = cv_realloc(NULL, d.cap + 1, 1);
-    for (int i = 0; i < 8000; i++) {
-        d.n = strlen(seeds[i % 4]);
-        memcpy(d.s, seeds[i % 4], d.n);
+    for (int i = 0; i < 12000; i++) {
+        d.n = strlen(seeds[i % 6]);
+        memcpy(d.s, seeds[i % 6], d.n);
         for (uint64_t k = 1 + cv_stream_below(&r, 3); k > 0; k--)
             damage(&d, &r);
         d.s[d.n] = '\0';
-        accepted += try_parse(d.s);
+        int ok = try_parse(d.s);
+        accepted += ok;
+        fits += ok && i % 6 >= 4;
         tried++;
     }
-    print_message("%d damaged files, %d still jobs\n", tried, accepted);
+    print_message("%d damaged files, %d still jobs, %d of fits\n", tried,
+                  accepted, fits);
+    assert_true(fits > 20 && fits < tried / 4);
     /* Damage in comments and strings leaves a job; damage is not only that. */
     assert_true(accepted > tried / 20 && accepted < tried * 19 / 20);
     cv_stream_close(&r);
@@ -274,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job_template),
         cmocka_unit_test(test_private_examples),
+        cmocka_unit_test(test_fit_examples),
         cmocka_unit_test(test_silo_template),
         cmocka_unit_test(test_damaged),
     };

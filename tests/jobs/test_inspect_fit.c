@@ -377,7 +377,7 @@ static void strata(void **state)
           "a      0.5        0.2     2.5   0.0124   0.1    0.9      1.649\n"
           "\n"
           "dispersion         1 (by the family)\n"
-          "null deviance      0 on -2 degrees of freedom\n"
+          "null deviance      0 on -1 degrees of freedom\n"
           "residual deviance  0 on 0 degrees of freedom\n"
           "AIC                6\n"
           "log-likelihood     0\n"
