@@ -322,10 +322,15 @@ static void test_stirling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_links),
-        cmocka_unit_test(test_nan),      cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_loglik),   cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_faults),   cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_loglik),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_loglik_of_a_perfect_fit),
         cmocka_unit_test(test_stirling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
