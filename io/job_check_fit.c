@@ -300,10 +300,24 @@ static int check_bounds(const checker *c)
                               "high]}, or with type: category and levels");
 }
 
+/* Values outside of bounds are cut off. Without noise a lead could aim at single
+ * rows with that. */
+static int check_no_bounds(const checker *c)
+{
+    for (int i = 0; i < c->job->data.n_features; i++)
+        if (c->job->data.features[i].has_bounds)
+            return cv_job_wrong_feature(
+                c, i,
+                "'%s': bounds are used only with privacy, for values outside "
+                "of them are cut off; remove them",
+                c->job->data.features[i].name);
+    return 0;
+}
+
 static int check_private(const checker *c)
 {
     if (!c->job->privacy.enabled)
-        return 0;
+        return check_no_bounds(c);
     int rc = check_private_model(c);
     if (!rc)
         rc = check_private_steps(c);

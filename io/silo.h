@@ -21,10 +21,10 @@ typedef struct {
         double delta;   /* 0: none */
         int min_silos;  /* fewest silos in a sum; 0: none */
     } limits;           /* what the site allows a job */
-    struct {            /* what a fit may show of its rows; wins over the job's */
-        int given;      /* the section is there */
-        int min_rows;   /* 0: the job's */
-        int min_cell;   /* 0: the job's */
+    struct {          /* what a fit may show of its rows; wins over the job's */
+        int given;    /* the section is there */
+        int min_rows; /* 0: the job's */
+        int min_cell; /* 0: the job's */
         double rows_per_parameter; /* -1: the job's */
     } disclosure;
 } cv_silo;

@@ -72,6 +72,7 @@ static int add_rows(sight *v, const char *path, const cv_silo *site,
                                .silo = site ? site->silo : "",
                                .limits = cv_disclosure_of(v->job, site),
                                .frame = frame,
+                               .formula = v->model->formula,
                                .plan = v->model->plan,
                                .q = v->model->q,
                                .edges = v->edges};

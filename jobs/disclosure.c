@@ -56,54 +56,115 @@ static int counts(const cv_frame *f, int64_t i)
     return !f->weights || f->weights[i] > 0.0;
 }
 
-/* A column of two values splits the rows in two groups, whether it is a level's
- * or not. */
-static int check_column(const cv_frame *f, int j, int min_cell)
+/* Groups that a column cuts the rows into: those in which it is not zero, and of
+ * one with two values the rows of each. */
+static int check_values(const cv_frame *f, const double *v, size_t stride,
+                        int min_cell)
 {
     double first = NAN, second = NAN;
-    int64_t n[2] = {0, 0};
+    int64_t n[2] = {0, 0}, others = 0;
+    int values = 0;
     for (int64_t i = 0; i < f->n; i++) {
-        double v = f->x[(size_t)i * (size_t)f->p + (size_t)j];
+        double x = v[(size_t)i * stride];
         if (!counts(f, i))
             continue;
-        if (n[0] == 0)
-            first = v;
-        if (v == first) {
+        others += x != 0.0;
+        if (values == 0) {
+            first = x;
+            values = 1;
+        }
+        if (x == first) {
             n[0]++;
-        } else if (n[1] == 0 || v == second) {
-            second = v;
+        } else if (values == 1 || x == second) {
+            second = x;
+            values = values == 1 ? 2 : values;
             n[1]++;
         } else {
-            return 0; /* a third value: not a column of groups */
+            values = 3; /* and so no longer a column of two groups */
         }
+        if (values == 3 && others >= min_cell)
+            return 0;
     }
-    return is_small(n[0], min_cell) || is_small(n[1], min_cell);
+    if (is_small(others, min_cell))
+        return 1;
+    return values == 2 &&
+           (is_small(n[0], min_cell) || is_small(n[1], min_cell));
 }
 
-/* The reference level has no column of its own: it is where all of its term's
- * columns are 0. */
-static int check_references(const cv_frame *f, const cv_frame_plan *plan,
-                            int min_cell)
+static int by_value(const void *a, const void *b)
 {
-    for (int j = 0; j < plan->p; j++) {
-        int last = j, term = plan->term[j];
-        if (plan->n_factor[j] != 1 || plan->factor[j][0].level < 0 ||
-            (j > 0 && plan->term[j - 1] == term))
-            continue;
-        while (last + 1 < plan->p && plan->term[last + 1] == term)
-            last++;
-        int64_t n = 0;
-        for (int64_t i = 0; i < f->n; i++) {
-            const double *x = f->x + (size_t)i * (size_t)f->p;
-            int zero = counts(f, i);
-            for (int k = j; k <= last && zero; k++)
-                zero = x[k] == 0.0;
-            n += zero;
-        }
-        if (is_small(n, min_cell))
-            return j;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Does the column show levels alone, and of variables that term t has? */
+static int shows_cell(const cv_frame_plan *plan, const cv_formula *formula,
+                      int j, int t)
+{
+    const cv_formula_term *term = &formula->terms[t];
+    for (int k = 0; k < plan->n_factor[j]; k++) {
+        int found = 0;
+        for (int v = 0; v < term->order; v++)
+            found |= term->var[v] == plan->factor[j][k].var;
+        if (!found || plan->factor[j][k].level < 0)
+            return 0;
     }
-    return -1;
+    return plan->n_factor[j] > 0;
+}
+
+static uint64_t cell_of(const cv_frame *f, int64_t row, const int *column,
+                        int n)
+{
+    uint64_t h = 0;
+    const double *x = f->x + (size_t)row * (size_t)f->p;
+    for (int k = 0; k < n; k++)
+        h = (h ^ (x[column[k]] != 0.0)) * 0x9e3779b97f4a7c15u + (uint64_t)k + 1;
+    return h;
+}
+
+/* Cells of the cross-tabulation of a term's categories, reference levels included:
+ * a cell is what its columns of levels come to. column (n): those. */
+static int check_cross(const cv_disclosure_view *v, const int *column, int n)
+{
+    const cv_frame *f = v->frame;
+    uint64_t *cell = CV_NEW(f->n, uint64_t);
+    int64_t rows = 0, same = 0;
+    int small = 0;
+    for (int64_t i = 0; i < f->n; i++)
+        if (counts(f, i))
+            cell[rows++] = cell_of(f, i, column, n);
+    qsort(cell, (size_t)rows, sizeof *cell, by_value);
+    for (int64_t i = 0; i < rows; i++) {
+        same = i > 0 && cell[i] == cell[i - 1] ? same + 1 : 1;
+        if (i + 1 == rows || cell[i + 1] != cell[i])
+            small |= is_small(same, v->limits.min_cell);
+    }
+    free(cell);
+    return small;
+}
+
+static int check_terms(const cv_disclosure_view *v)
+{
+    const cv_frame_plan *plan = v->plan;
+    int *level = CV_NEW(plan->p, int), *column = CV_NEW(plan->p, int);
+    int n_levels = 0, small = 0;
+    for (int j = 0; j < plan->p; j++) {
+        int is_level = plan->n_factor[j] > 0;
+        for (int k = 0; k < plan->n_factor[j]; k++)
+            is_level &= plan->factor[j][k].level >= 0;
+        if (is_level)
+            level[n_levels++] = j;
+    }
+    for (int t = 0; t < v->formula->n_terms && n_levels && !small; t++) {
+        int n = 0;
+        for (int k = 0; k < n_levels; k++)
+            if (shows_cell(plan, v->formula, level[k], t))
+                column[n++] = level[k];
+        small = n > 0 && check_cross(v, column, n);
+    }
+    free(level);
+    free(column);
+    return small;
 }
 
 static int check_outcomes(const cv_disclosure_view *v)
@@ -160,21 +221,23 @@ static int check_bins(const cv_disclosure_view *v)
 static int check_cells(const cv_disclosure_view *v, cv_err *err)
 {
     const cv_frame *f = v->frame;
-    const cv_frame_plan *plan = v->plan;
+    int min_cell = v->limits.min_cell;
     char column[260];
     for (int j = 0; j < f->p; j++)
-        if (check_column(f, j, v->limits.min_cell)) {
-            snprintf(column, sizeof column, "column %.200s", plan->name[j]);
+        if (check_values(f, f->x + j, (size_t)f->p, min_cell)) {
+            snprintf(column, sizeof column, "column %.200s", v->plan->name[j]);
             return refuse_cell(v, column, err);
         }
-    int j = check_references(f, plan, v->limits.min_cell);
-    if (j >= 0) {
-        snprintf(column, sizeof column,
-                 "the reference level beside column %.200s", plan->name[j]);
-        return refuse_cell(v, column, err);
-    }
+    if (check_terms(v))
+        return refuse_cell(v, "a level, or a cell of levels", err);
+    if (f->y && check_values(f, f->y, 1, min_cell))
+        return refuse_cell(v, "the outcome", err);
     if (check_outcomes(v))
         return refuse_cell(v, f->event ? "events" : "the outcome", err);
+    if (f->offset && check_values(f, f->offset, 1, min_cell))
+        return refuse_cell(v, "offset()", err);
+    if (f->weights && check_values(f, f->weights, 1, min_cell))
+        return refuse_cell(v, "model.weights", err);
     return check_bins(v) ? refuse_cell(v, "model.bins", err) : 0;
 }
 

@@ -31,6 +31,7 @@ typedef struct {
     const char *silo;
     cv_disclosure limits;
     const cv_frame *frame; /* not yet centred */
+    const cv_formula *formula;
     const cv_frame_plan *plan;
     int q;               /* coefficients */
     const double *edges; /* (job's n_bins), or NULL */

@@ -2,10 +2,12 @@
  *
  * Without noise, two fits whose rows differ by few show these few: the second sum
  * less the first.  A row is known by a keyed hash of all that the file says of
- * it, so neither another formula nor another order of rows hides that it is the
- * same.  The file: 8 bytes of name, a key of 16 random bytes, then for each set
- * its number of rows and their sorted hashes (64 bits, little-endian), then the
- * first 16 bytes of SHA-256 over all before. */
+ * it, and of its weight and offset in the fit, so neither another formula nor
+ * another order of rows hides that it is the same, and a weight or offset that
+ * differs in few rows counts as other rows; rows of weight 0 are not there.  The
+ * file: 8 bytes of name, a key of 16 random bytes, then for each set a digest of
+ * the partners, the number of rows and their sorted hashes (64 bits,
+ * little-endian), then the first 16 bytes of SHA-256 over all before. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +17,29 @@
 #include "core/hash.h"
 #include "core/mem.h"
 #include "core/secret.h"
+#include "core/tagged.h"
 #include "io/siphash.h"
 #include "jobs/disclosure.h"
 #include "jobs/disclosure_rows.h"
 #include "jobs/fit.h"
 #include "jobs/site.h"
+#include "mpi/agree.h"
 
 #define MAGIC "covrows1"
-enum { HEAD = 24, CHECK = 16 };
+enum { HEAD = 24, CHECK = 16, PARTNERS = 32 };
 
 /* A site keeps sets of rows of all its fits: equal ones once. */
 static const size_t MOST_BYTES = (size_t)4 << 30;
+
+typedef struct {
+    const cv_hosted *h;
+    int masks, min_rows;
+    uint8_t partners[PARTNERS];
+    char *path, *data; /* (len) earlier sets, without the check */
+    size_t len;
+    uint64_t *mine; /* (n) sorted hashes of the rows at hand */
+    int64_t n;
+} site_rows;
 
 static int by_value(const void *a, const void *b)
 {
@@ -33,38 +47,55 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint64_t *hash_rows(const cv_frame *f, const uint8_t key[16])
+/* Rows as the fit sees them, sorted; *n of them. */
+static uint64_t *hash_rows(const cv_frame *f, const uint8_t key[16], int64_t *n)
 {
     uint64_t *h = CV_NEW(f->n, uint64_t);
+    *n = 0;
     for (int64_t i = 0; i < f->n; i++) {
-        uint8_t word[8];
-        cv_put_le64(word, f->content[i]);
-        h[i] = cv_siphash(key, word, sizeof word);
+        double w = f->weights ? f->weights[i] : 1.0;
+        double o = f->offset ? f->offset[i] : 0.0;
+        uint8_t row[24];
+        uint64_t bits;
+        if (!(w > 0.0))
+            continue;
+        cv_put_le64(row, f->content[i]);
+        memcpy(&bits, &w, sizeof bits);
+        cv_put_le64(row + 8, bits);
+        memcpy(&bits, &o, sizeof bits);
+        cv_put_le64(row + 16, o == 0.0 ? 0 : bits);
+        h[(*n)++] = cv_siphash(key, row, sizeof row);
     }
-    qsort(h, (size_t)f->n, sizeof *h, by_value);
+    qsort(h, (size_t)*n, sizeof *h, by_value);
     return h;
 }
 
-/* Rows of one set that the other lacks, both ways; equal rows count as often as
- * they are there. */
-static int64_t difference(const uint64_t *a, int64_t n, const uint8_t *b,
-                          int64_t m)
+typedef struct {
+    int64_t gone, new, common; /* rows; equal ones as often as they are there */
+} overlap;
+
+static overlap compare(const uint64_t *a, int64_t n, const uint8_t *b,
+                       int64_t m)
 {
-    int64_t i = 0, j = 0, d = 0;
+    int64_t i = 0, j = 0;
+    overlap o = {0};
     while (i < n && j < m) {
         uint64_t y = cv_get_le64(b + 8 * j);
         if (a[i] == y) {
+            o.common++;
             i++;
             j++;
+        } else if (a[i] < y) {
+            o.new ++;
+            i++;
         } else {
-            d++;
-            if (a[i] < y)
-                i++;
-            else
-                j++;
+            o.gone++;
+            j++;
         }
     }
-    return d + (n - i) + (m - j);
+    o.new += n - i;
+    o.gone += m - j;
+    return o;
 }
 
 static int damaged(const char *path, cv_err *err)
@@ -95,58 +126,76 @@ static int read_sets(const char *path, char **data, size_t *n, cv_err *err)
     return memcmp(digest, *data + *n, CHECK) == 0 ? 0 : damaged(path, err);
 }
 
-/* *known: this very set is there. CV_ERR_PRIVACY if one differs by few. */
-static int compare_sets(const cv_hosted *h, const char *path,
-                        const uint64_t *mine, int64_t n, const char *data,
-                        size_t len, int min_rows, int *known, cv_err *err)
+static int refuse_few(const cv_hosted *h, int min_rows, cv_err *err)
 {
-    size_t at = HEAD;
-    *known = 0;
-    while (at < len) {
-        if (len - at < 8)
-            return damaged(path, err);
-        uint64_t m = cv_get_le64((const uint8_t *)data + at);
-        at += 8;
-        if (m > (len - at) / 8)
-            return damaged(path, err);
-        int64_t d = difference(mine, n, (const uint8_t *)data + at, (int64_t)m);
-        int64_t more = n > (int64_t)m ? n - (int64_t)m : (int64_t)m - n;
-        /* All rows new, and yet so many as before but for a few: a file that
-         * was written anew, most likely, of the same people. */
-        int rewritten = d == n + (int64_t)m && more > 0;
-        if (d > 0 && (d < min_rows || (rewritten && more < min_rows)))
-            return cv_err_set(
-                err, CV_ERR_PRIVACY, NULL, 0,
-                "silo %s: its rows differ from those of an earlier fit by "
-                "fewer "
-                "than %d (disclosure.min_rows), and the difference of the two "
-                "fits would show these; use the rows of that fit (the same "
-                "data, "
-                "the same columns with missing values), or wait until more "
-                "have "
-                "changed",
-                h->name, min_rows);
-        *known |= d == 0;
-        at += 8 * m;
-    }
+    return cv_err_set(
+        err, CV_ERR_PRIVACY, NULL, 0,
+        "silo %s: its rows (or their weights or offsets) differ from those of "
+        "an earlier fit by fewer than %d (disclosure.min_rows), and the "
+        "difference of the two fits would show these; use the rows of that fit "
+        "(the same data without what is missing in either), or wait until more "
+        "have changed",
+        h->name, min_rows);
+}
+
+/* One earlier set, of m rows at b. */
+static int check_set(const site_rows *r, const uint8_t *partners,
+                     const uint8_t *b, int64_t m, int *known, cv_err *err)
+{
+    overlap o = compare(r->mine, r->n, b, m);
+    int64_t most = o.gone > o.new ? o.gone : o.new;
+    int64_t more = r->n > m ? r->n - m : m - r->n;
+    /* All rows new, and yet so many as before but for a few: a file that was
+     * written anew, most likely, of the same people. */
+    int rewritten = o.common == 0 && more > 0 && more < r->min_rows;
+    if (r->masks && o.common > 0 && memcmp(partners, r->partners, PARTNERS))
+        return cv_err_set(
+            err, CV_ERR_PRIVACY, NULL, 0,
+            "silo %s: rows of it were in a fit with other partners, and the "
+            "difference of the two fits would show single silos; fit with the "
+            "partners of then, or with `privacy`",
+            r->h->name);
+    if (most > 0 && (most < r->min_rows || rewritten))
+        return refuse_few(r->h, r->min_rows, err);
+    *known |= most == 0;
     return 0;
 }
 
-static int write_sets(const char *path, const char *data, size_t len,
-                      const uint64_t *mine, int64_t n, cv_err *err)
+/* *known: this very set is there. CV_ERR_PRIVACY if one differs by few. */
+static int compare_sets(const site_rows *r, int *known, cv_err *err)
+{
+    size_t at = HEAD;
+    int rc = 0;
+    *known = 0;
+    while (at < r->len && !rc) {
+        const uint8_t *set = (const uint8_t *)r->data + at;
+        if (r->len - at < PARTNERS + 8)
+            return damaged(r->path, err);
+        uint64_t m = cv_get_le64(set + PARTNERS);
+        at += PARTNERS + 8;
+        if (m > (r->len - at) / 8)
+            return damaged(r->path, err);
+        rc = check_set(r, set, set + PARTNERS + 8, (int64_t)m, known, err);
+        at += 8 * m;
+    }
+    return rc;
+}
+
+static int write_sets(const site_rows *r, cv_err *err)
 {
     cv_buf b = {0};
     uint8_t word[8], digest[32];
-    cv_buf_add(&b, data, len);
-    cv_put_le64(word, (uint64_t)n);
+    cv_buf_add(&b, r->data, r->len);
+    cv_buf_add(&b, r->partners, PARTNERS);
+    cv_put_le64(word, (uint64_t)r->n);
     cv_buf_add(&b, word, 8);
-    for (int64_t i = 0; i < n; i++) {
-        cv_put_le64(word, mine[i]);
+    for (int64_t i = 0; i < r->n; i++) {
+        cv_put_le64(word, r->mine[i]);
         cv_buf_add(&b, word, 8);
     }
     cv_sha256_of(digest, b.data, b.len);
     cv_buf_add(&b, digest, CHECK);
-    int rc = cv_fs_write(path, b.data, b.len, 0600, err);
+    int rc = cv_fs_write(r->path, b.data, b.len, 0600, err);
     cv_buf_free(&b);
     return rc;
 }
@@ -165,44 +214,69 @@ static int is_missing(const cv_run *run, int s, const char *path)
     return fits && !cv_fs_exists(path);
 }
 
-int cv_disclosure_note_rows(const cv_run *run, int hosted, cv_err *err)
+static void digest_partners(const cv_run *run, uint8_t out[PARTNERS])
 {
-    const cv_hosted *h = &run->hosted[hosted];
-    const cv_frame *f = run->fit->rows[hosted].frame;
-    if (!h->site || run->job->privacy.enabled)
-        return 0;
-    char *path = cv_asprintf("%s/silo-%s.rows", h->state_dir, h->name);
-    char *data = NULL;
-    size_t len = 0;
-    uint64_t *mine = NULL;
-    int known = 0, rc;
-    if (is_missing(run, hosted, path)) {
-        rc = cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
-                        "silo %s: the file that knows the rows of its earlier "
-                        "fits is gone from its state folder; restore it from a "
-                        "backup",
-                        h->name);
-        goto out;
+    size_t n = (size_t)run->fed.n_silos;
+    cv_part part[] = {{run->secure->identity, n * sizeof(cv_pubkey)}};
+    cv_tagged_hash(out, "covey fit partners v1", part, 1);
+}
+
+static void close_rows(site_rows *r)
+{
+    free(r->path);
+    free(r->data);
+    free(r->mine);
+}
+
+/* Read and compare: *known 1 if there is nothing to add. */
+static int open_rows(const cv_run *run, int s, site_rows *r, int *known,
+                     cv_err *err)
+{
+    const cv_hosted *h = &run->hosted[s];
+    *r = (site_rows){.h = h,
+                     .masks = run->secure->masks,
+                     .min_rows = cv_disclosure_of(run->job, h->site).min_rows};
+    r->path = cv_asprintf("%s/silo-%s.rows", h->state_dir, h->name);
+    digest_partners(run, r->partners);
+    if (is_missing(run, s, r->path))
+        return cv_err_set(
+            err, CV_ERR_PRIVACY, NULL, 0,
+            "silo %s: the file that knows the rows of its earlier "
+            "fits is gone from its state folder; restore it from "
+            "a backup",
+            h->name);
+    int rc = read_sets(r->path, &r->data, &r->len, err);
+    if (!rc) {
+        r->mine = hash_rows(run->fit->rows[s].frame,
+                            (const uint8_t *)r->data + 8, &r->n);
+        rc = compare_sets(r, known, err);
     }
-    rc = read_sets(path, &data, &len, err);
-    if (rc) {
+    if (rc && rc != CV_ERR_PRIVACY)
         cv_site_error(run, h, err);
-        goto out;
-    }
-    mine = hash_rows(f, (const uint8_t *)data + 8);
-    rc =
-        compare_sets(h, path, mine, f->n, data, len,
-                     cv_disclosure_of(run->job, h->site).min_rows, &known, err);
-    if (rc == CV_ERR_VERIFY)
-        cv_site_error(run, h, err);
-    if (!rc && !known) {
-        rc = write_sets(path, data, len, mine, f->n, err);
-        if (rc)
-            cv_site_error(run, h, err);
-    }
-out:
-    free(mine);
-    free(data);
-    free(path);
     return rc;
+}
+
+int cv_disclosure_note_rows_all(const cv_run *run, cv_err *err)
+{
+    int n = run->fed.n_hosted, rc = 0;
+    int on = cv_fed_is_leader(&run->fed) && !run->job->simulate.enabled &&
+             !run->job->privacy.enabled;
+    site_rows *rows = CV_NEW(n, site_rows);
+    int *known = CV_NEW(n, int);
+    for (int s = 0; s < n && on && !rc; s++)
+        rc = open_rows(run, s, &rows[s], &known[s], err);
+    /* Noted only when no site refuses, or a lead could use up others' rows. */
+    rc = cv_agree_all(run->fed.world, rc, err);
+    for (int s = 0; s < n && on && !rc; s++) {
+        if (known[s])
+            continue;
+        rc = write_sets(&rows[s], err);
+        if (rc)
+            cv_site_error(run, &run->hosted[s], err);
+    }
+    for (int s = 0; s < n; s++)
+        close_rows(&rows[s]);
+    free(rows);
+    free(known);
+    return cv_agree_all(run->fed.world, rc, err);
 }

@@ -4,9 +4,10 @@
 
 #include "jobs/run.h"
 
-/** Hold the rows of a hosted silo against those of earlier fits, and note them,
- *  durably, in STATE/silo-NAME.rows. Local; before anything is sent; nothing for
- *  simulated silos. CV_ERR_PRIVACY names the silo. */
-int cv_disclosure_note_rows(const cv_run *run, int hosted, cv_err *err);
+/** Hold the rows of every hosted silo against those of earlier fits, and, if no
+ *  site refuses, note them durably in STATE/silo-NAME.rows. Collective; before
+ *  anything is sent; nothing for simulated silos and with privacy.
+ *  CV_ERR_PRIVACY names the silo. */
+int cv_disclosure_note_rows_all(const cv_run *run, cv_err *err);
 
 #endif

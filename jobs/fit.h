@@ -47,6 +47,9 @@ enum { /* round 1 */
        CV_M_WEIGHT,
        CV_M_WEIGHTED_Y,
        CV_M_EVENTS,
+       CV_M_SILOS,     /* silos that have a row of weight > 0, */
+       CV_M_SILOS_YES, /* one with an event, or a response that is not 0, */
+       CV_M_SILOS_NO,  /* and one that is censored, or of binomial below 1 */
        CV_M_FIXED
 };
 enum { /* later */

@@ -73,27 +73,46 @@ static void add_moments(const cv_frame *f, int64_t first, int64_t n, double *m)
  * which it is not zero, lacks (p) where it has rows in which a level's column is.
  * Where a silo's constant takes up what is the same in all its rows, both mean:
  * it varies. */
+static void add_outcomes(const cv_run *run, const cv_frame *f, double *m)
+{
+    int binomial = run->fit->family.kind == CV_FAMILY_BINOMIAL;
+    for (int64_t i = 0; i < f->n; i++) {
+        if (!(weight_of(f, i) > 0.0))
+            continue;
+        int yes = f->event ? f->event[i] : !f->y || f->y[i] != 0.0;
+        int no = f->event ? !f->event[i] : !binomial || f->y[i] < 1.0;
+        m[CV_M_SILOS] = 1.0;
+        m[CV_M_SILOS_YES] = yes ? 1.0 : m[CV_M_SILOS_YES];
+        m[CV_M_SILOS_NO] = no ? 1.0 : m[CV_M_SILOS_NO];
+    }
+}
+
 static void add_presence(const cv_run *run, const cv_frame *f, double *has,
                          double *lacks)
 {
     const cv_frame_plan *plan = run->fit->model->plan;
     int own = run->job->model.strata == CV_STRATA_SILO;
-    for (int j = 0; j < f->p; j++) {
-        int64_t zeros = 0, others = 0, changes = 0;
-        for (int64_t i = 0; i < f->n; i++) {
-            double v = f->x[(size_t)i * (size_t)f->p + (size_t)j];
-            if (!(weight_of(f, i) > 0.0))
-                continue;
-            zeros += v == 0.0;
-            others += v != 0.0;
-            changes += v != f->x[j];
+    size_t p = (size_t)f->p;
+    int64_t *zeros = CV_NEW(3 * p, int64_t), *others = zeros + p,
+            *changes = others + p;
+    for (int64_t i = 0; i < f->n; i++) { /* by rows, as they lie in memory */
+        const double *x = f->x + (size_t)i * p;
+        if (!(weight_of(f, i) > 0.0))
+            continue;
+        for (size_t j = 0; j < p; j++) {
+            zeros[j] += x[j] == 0.0;
+            others[j] += x[j] != 0.0;
+            changes[j] += x[j] != f->x[j];
         }
+    }
+    for (size_t j = 0; j < p; j++) {
         int is_level = 1;
         for (int k = 0; k < plan->n_factor[j]; k++)
             is_level &= plan->factor[j][k].level >= 0;
-        has[j] = own ? changes > 0 : others > 0;
-        lacks[j] = own ? changes > 0 : !is_level || zeros > 0;
+        has[j] = own ? changes[j] > 0 : others[j] > 0;
+        lacks[j] = own ? changes[j] > 0 : !is_level || zeros[j] > 0;
     }
+    free(zeros);
 }
 
 void cv_fit_moments(cv_run *run, double *mine)
@@ -106,8 +125,10 @@ void cv_fit_moments(cv_run *run, double *mine)
         add_moments(f, first, n, mine + (size_t)s * k);
         join_parts(run, mine + (size_t)s * k, k);
         double *has = mine + (size_t)s * k + CV_M_FIXED + 2 * f->p;
-        if (cv_fed_is_leader(&run->fed))
+        if (cv_fed_is_leader(&run->fed)) {
             add_presence(run, f, has, has + f->p);
+            add_outcomes(run, f, mine + (size_t)s * k);
+        }
     }
 }
 

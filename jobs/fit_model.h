@@ -65,6 +65,7 @@ enum {
     CV_FIT_NOISE, /* privacy: deviation of the noise, in working units */
     CV_FIT_POSITIVE_ROWS,  /* rows of weight > 0 */
     CV_FIT_TOTAL_VARIANCE, /* pca */
+    CV_FIT_PLANNED,        /* privacy: rounds that the fit began with */
     CV_FIT_SCALARS = 32
 };
 

@@ -54,6 +54,29 @@ static void set_units(const cv_run *run, const double *m)
 
 /* Under masks: what only a few silos have is in the sum those silos' own, which
  * the colluding ones among them could take apart. */
+static int check_silos(const cv_run *run, const double *m, cv_err *err)
+{
+    static const struct {
+        int count;
+        const char *what;
+    } rules[] = {
+        {CV_M_SILOS, "rows for this fit"},
+        {CV_M_SILOS_YES, "rows with an event (or a response that is not 0)"},
+        {CV_M_SILOS_NO, "rows without an event"},
+    };
+    int least = run->secure->collusion + 2;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules && run->secure->masks;
+         i++)
+        if (m[rules[i].count] > 0.0 && m[rules[i].count] < least)
+            return cv_err_set(err, CV_ERR_PRIVACY, NULL, 0,
+                              "fewer than %d silos "
+                              "(secure_aggregation.collusion, and 2) have %s, "
+                              "so the sums would be those silos' own",
+                              least, rules[i].what);
+    return 0;
+}
+
+/* The same of single columns. */
 static int check_presence(const cv_run *run, const double *m, cv_err *err)
 {
     const cv_frame_plan *plan = run->fit->model->plan;
@@ -88,7 +111,9 @@ int cv_fit_take_moments(cv_run *run, cv_err *err)
     if (cv_fit_is(run, "cox") && !(m[CV_M_EVENTS] >= 1.0))
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "no row of any silo has an event");
-    int rc = check_presence(run, m, err);
+    int rc = check_silos(run, m, err);
+    if (!rc)
+        rc = check_presence(run, m, err);
     if (rc)
         return rc;
     s[CV_FIT_ROWS] = m[CV_M_ROWS];

@@ -26,8 +26,10 @@ int cv_fit_solve_whole(cv_run *run, const double *g, double *step,
  *  Collective on fed.leaders. */
 int cv_fit_solve_parts_all(cv_run *run, const double *g, const double *diag,
                            double *step, cv_err *err);
-/** Column whose coefficient is on its way to infinity, or -1. */
-int cv_fit_find_runaway(const cv_run *run, const double *variance);
+/** Column whose coefficient is on its way to infinity, or -1: large, its variance
+ *  grown beyond all measure, and the next step goes on as if nothing was. */
+int cv_fit_find_runaway(const cv_run *run, const double *step,
+                        const double *variance);
 
 /** Eigenvalues (q) and loadings (components, q) become the root's. CV_ERR_VERIFY
  *  if they are not those of this rank's matrix. Collective on fed.leaders. */

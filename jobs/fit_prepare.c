@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/mem.h"
 #include "core/text.h"
@@ -166,6 +167,7 @@ static int check_rows(cv_run *run, cv_err *err)
             .silo = run->hosted[s].name,
             .limits = cv_disclosure_of(run->job, run->hosted[s].site),
             .frame = run->fit->rows[s].frame,
+            .formula = run->fit->model->formula,
             .plan = run->fit->model->plan,
             .q = run->fit->q,
             .edges = run->fit->edges};
@@ -190,6 +192,27 @@ static int read_edges(cv_run *run)
     return 0;
 }
 
+/* Matrices of q x q where they are not spread over the ranks: that of each hosted
+ * silo, the sum, and a few that are made from it. */
+static int check_memory(const cv_run *run, cv_err *err)
+{
+    double q = run->fit->q, copies = run->fed.n_hosted + 5.0;
+    double have =
+        (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double need = cv_fit_is_distributed(run) ? 8.0 * q * q / run->fed.n_leaders
+                                             : 8.0 * q * q * copies;
+    char a[32], b[32];
+    if (need <= have)
+        return 0;
+    cv_format_bytes(a, sizeof a, need);
+    cv_format_bytes(b, sizeof b, have);
+    return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
+                      "%d coefficients take %s on this rank, and the machine "
+                      "has %s; take fewer columns (or model.features), or more "
+                      "ranks",
+                      run->fit->q, a, b);
+}
+
 static int make_fit(cv_run *run, cv_err *err)
 {
     const cv_job *job = run->job;
@@ -203,6 +226,9 @@ static int make_fit(cv_run *run, cv_err *err)
     if (rc)
         return rc;
     fit->q = fit->model->q;
+    rc = check_memory(run, err);
+    if (rc)
+        return rc;
     fit->v = CV_NEW(fit->model->params.n, double);
     if (job->privacy.enabled)
         fit->secret = cv_fit_private(fit->model, job);

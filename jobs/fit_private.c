@@ -316,6 +316,13 @@ static int step_logistic(cv_run *run, const double *sum, double sigma,
     size_t q = (size_t)fit->q;
     double *state = cv_fit_of(run, "newton"), *s = cv_fit_scalars(run);
     int rounds = run->job->training.rounds, raised;
+    if (run->round == 0)
+        s[CV_FIT_PLANNED] = rounds;
+    if (s[CV_FIT_PLANNED] != rounds) /* what is averaged hangs on it */
+        return cv_err_set(err, CV_ERR_INPUT, run->job->file, 0,
+                          "training.rounds: a private fit goes on with the %g "
+                          "rounds that it began with; found %d",
+                          s[CV_FIT_PLANNED], rounds);
     if (cv_private_newton_step(state, &fit->secret, sum, sigma, fit->penalty,
                                rounds))
         return fail(err);

@@ -172,7 +172,8 @@ int cv_fit_solve_parts_all(cv_run *run, const double *g, const double *diag,
 }
 
 /* Is some coefficient on its way to infinity? Its column, or -1. */
-int cv_fit_find_runaway(const cv_run *run, const double *variance)
+int cv_fit_find_runaway(const cv_run *run, const double *step,
+                        const double *variance)
 {
     const double *first = cv_fit_of(run, "first_variance");
     const double *b = cv_fit_of(run, "working");
@@ -180,7 +181,7 @@ int cv_fit_find_runaway(const cv_run *run, const double *variance)
     double most = RUNAWAY_VARIANCE;
     for (int j = 0; j < run->fit->q; j++)
         if (first[j] > 0.0 && variance[j] > most * first[j] &&
-            fabs(b[j]) > CV_FIT_RUNAWAY) {
+            fabs(b[j]) > CV_FIT_RUNAWAY && fabs(step[j]) > 1e-3 * fabs(b[j])) {
             worst = j;
             most = variance[j] / first[j];
         }

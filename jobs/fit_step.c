@@ -13,6 +13,9 @@
 /* The next step would change the deviance by less than its own rounding. */
 static const double NO_STEP = 1e-22;
 
+/* With tolerance 1e-10: a step of 1e-8 standard errors. */
+static const double STEP = 1e-6;
+
 /* ridge |b|^2 on the data's scale, for the working coefficients. */
 void cv_fit_set_penalty(const cv_run *run)
 {
@@ -105,17 +108,32 @@ static double dot(const double *a, const double *b, int n)
     return d;
 }
 
-/* R's rule, and the last step was small against the standard errors. */
+/* The dispersion as far as it is known: squares of steps are measured by it. */
+static double scale_of(const cv_run *run, double deviance)
+{
+    double n = cv_fit_scalars(run)[CV_FIT_POSITIVE_ROWS] - run->fit->q;
+    if (cv_fit_is(run, "cox") || cv_family_fixed_dispersion(&run->fit->family))
+        return 1.0;
+    return n > 0.0 ? deviance / n : 0.0;
+}
+
+/* The next step is nothing against the standard errors (its length in them is the
+ * root of the decrement), or against rounding.  R's rule, of the deviance alone,
+ * leaves coefficients of other than canonical links with five digits; it serves
+ * where there is no round left. */
 static int has_converged(const cv_run *run, double now, double decrement)
 {
     const double *s = cv_fit_scalars(run);
     double tol = run->job->training.tolerance;
     double change = fabs(now - s[CV_FIT_PREVIOUS]);
+    int last = run->round + 1 >= run->job->training.rounds;
     if (s[CV_FIT_ITERATIONS] == 0.0 && !cv_fit_is(run, "cox"))
         return 0;
-    if (decrement <= NO_STEP * (fabs(now) + 0.1))
+    if (decrement <= NO_STEP * (fabs(now) + 0.1) ||
+        decrement <= STEP * tol * scale_of(run, now))
         return 1;
-    return change < tol * (fabs(now) + 0.1) && s[CV_FIT_DECREMENT] <= sqrt(tol);
+    return last && change < tol * (fabs(now) + 0.1) &&
+           s[CV_FIT_DECREMENT] <= sqrt(tol) * fmax(scale_of(run, now), 1.0);
 }
 
 static int step_known_all(cv_run *run, const double *m, const double *g,
@@ -141,7 +159,7 @@ static int step_known_all(cv_run *run, const double *m, const double *g,
     s[CV_FIT_DEVIANCE] = m[CV_E_DEVIANCE];
     int began = s[CV_FIT_ITERATIONS] > 0.0 || cv_fit_is(run, "cox");
     if (!parts && began && (converged || last)) {
-        int j = cv_fit_find_runaway(run, variance);
+        int j = cv_fit_find_runaway(run, step, variance);
         rc = j >= 0 ? cv_fit_runs_away(run, j, err) : 0;
     }
     if (rc)
@@ -195,15 +213,19 @@ static int make_bins_info(cv_run *run, double *m, double **score)
 }
 
 /* Ridge: one step is the solution, and the score there, which all silos have
- * added up, shows that it is: whoever solved the system. */
+ * added up, shows that it is: whoever solved the system.  What a score is measured
+ * by: the spread of the response, and the rounding of residuals, which are of its
+ * own size (all there is where it is constant). */
 static int check_solution(cv_run *run, const double *m, const double *g,
                           cv_err *err)
 {
     double *s = cv_fit_scalars(run);
     const double *size = cv_fit_of(run, "norm");
-    double scale = sqrt(s[CV_FIT_TSS]);
+    double scale =
+        1e-7 * sqrt(s[CV_FIT_TSS]) +
+        1e-13 * fabs(s[CV_FIT_RESPONSE_MEAN]) * sqrt(s[CV_FIT_WEIGHT_SUM]);
     for (int j = 0; j < run->fit->q; j++)
-        if (!(fabs(g[j]) <= 1e-7 * sqrt(size[j]) * scale + 1e-290))
+        if (!(fabs(g[j]) <= sqrt(size[j]) * scale + 1e-290))
             return cv_err_set(err, CV_ERR_VERIFY, NULL, 0,
                               "the coefficients do not solve the equations "
                               "that the silos have summed (column '%s'); a "

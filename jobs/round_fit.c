@@ -16,12 +16,8 @@
  * sets could be subtracted from one another. */
 static int begin_all(cv_run *run, cv_attempt *at, cv_err *err)
 {
-    int rc = 0;
-    for (int s = 0; s < run->fed.n_hosted && !rc && !run->fit->is_noted; s++)
-        if (cv_fed_is_leader(&run->fed))
-            rc = cv_disclosure_note_rows(run, s, err);
+    int rc = run->fit->is_noted ? 0 : cv_disclosure_note_rows_all(run, err);
     run->fit->is_noted = 1;
-    rc = cv_agree_all(run->fed.world, rc, err);
     if (rc)
         return rc;
     for (int i = 0; i < run->fed.n_silos; i++)

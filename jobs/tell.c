@@ -162,9 +162,15 @@ void cv_tell_end(const cv_run *run)
                 "delta %g; %d were planned\n",
                 run->job->privacy.epsilon, run->job->privacy.delta,
                 run->job->training.rounds);
+    if (run->fit && !run->converged)
+        fprintf(stderr,
+                "warning: the fit has not converged after %lld rounds; raise "
+                "training.rounds and go on with --resume, or look for columns "
+                "that nearly follow from others\n",
+                (long long)run->round);
     fprintf(stderr, "%s after round %lld; model in %s/run.h5\n",
-            run->converged ? "converged" : "done", (long long)run->round,
-            run->dir);
+            run->converged && !run->job->privacy.enabled ? "converged" : "done",
+            (long long)run->round, run->dir);
 }
 
 /* Said before MPI_Finalize: the first rank that ends with an error may be the

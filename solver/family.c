@@ -214,7 +214,7 @@ double cv_family_loglik(const cv_family *f, const double sums[CV_FAMILY_SUMS],
         return -INFINITY;
     if (cv_family_fixed_dispersion(f))
         return sums[0];
-    if (deviance == 0.0)
+    if (deviance <= 0.0) /* below 0 by rounding alone */
         return INFINITY;
     if (f->kind == CV_FAMILY_GAUSSIAN)
         return sums[0] -

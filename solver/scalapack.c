@@ -30,6 +30,20 @@ void pdsyevd_(const char *jobz, const char *uplo, const int *n, double *a,
               double *work, const int *lwork, int *iwork, const int *liwork,
               int *info, size_t, size_t);
 
+/* Asked by the library for the width of its inner products, in place of its own
+ * of 32, which its authors ask users to replace: with 96 a factor of 8000 columns
+ * takes 3.0 s instead of 3.8 on two cores with AVX-512, one of 500 2.0 ms instead
+ * of 1.8. */
+int pilaenv_(const int *context, const char *precision, size_t);
+
+int pilaenv_(const int *context, const char *precision, size_t length)
+{
+    (void)context;
+    (void)precision;
+    (void)length;
+    return 96;
+}
+
 static const int one = 1;
 
 /* DTYPE_, CTXT_, M_, N_, MB_, NB_, RSRC_, CSRC_, LLD_ */

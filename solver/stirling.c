@@ -26,6 +26,8 @@ double cv_stirling_error(double z)
                                    0.0064089941880042070684,
                                    0.0059513701127588477356,
                                    0.005554733551962801371};
+    if (z < 0.0) /* a step up from -1e17 leads nowhere */
+        return NAN;
     if (z >= 1.0 && z < LARGE && z == floor(z))
         return whole[(int)z];
     /* error(z) = error(z + 1) + (z + 1/2) log(1 + 1/z) - 1 */

@@ -8,7 +8,8 @@
 #ifndef COVEY_SOLVER_STIRLING_H
 #define COVEY_SOLVER_STIRLING_H
 
-/** log Gamma(z) - ((z - 1/2) log z - z + log(2 pi) / 2), z > 0. */
+/** log Gamma(z) - ((z - 1/2) log z - z + log(2 pi) / 2), z > 0;
+ *  NaN below 0. */
 double cv_stirling_error(double z);
 
 /** x log(x / m) + m - x for x > 0, m > 0, without cancellation at x = m. */

@@ -237,8 +237,9 @@ def other_partners_are_refused(folder):
     """The difference of two sums would be the silo that went."""
     j = Journals(folder, 5)
     j.fit("y ~ x1 + x2")
-    message = j.fit("y ~ x1 + x2", names=j.names[:4], expect=4)
-    assert re.search(r"silo s0\d", message), message
+    for formula in ("y ~ x1 + x2", "y ~ x1", "cost ~ x1 + x3"):
+        message = j.fit(formula, names=j.names[:4], expect=4)
+        assert re.search(r"silo s0\d", message), message
     j.fit("y ~ x2")
 
 

@@ -15,6 +15,7 @@ ROWS = 1500
 FEATURES = ("{name: age, bounds: [20, 80]}, "
             "{name: sex, type: category, levels: [F, M]}, "
             "{name: bmi, bounds: [15, 45]}%s")
+PLAIN = "{name: sex, type: category, levels: [F, M]}"
 RESPONSE = ", {name: cost, bounds: [0, 100]}"
 LINEAR = '{kind: glm, formula: "cost ~ age + sex + bmi"}'
 LOGISTIC = '{kind: glm, family: binomial, formula: "event ~ age + sex + bmi"}'
@@ -67,7 +68,7 @@ def found(out):
 def near_the_exact_fit(folder, model, epsilon, rounds):
     sites = sites_of(folder)
     exact = fit(folder, job(folder, model, privacy="", rounds=25,
-                            name="exact.yaml"), sites, "EXACT")
+                            name="exact.yaml", features=PLAIN), sites, "EXACT")
     out = fit(folder, job(folder, model), sites, "RUN")
     b, se = found(out)
     b0, se0 = found(exact)
@@ -139,6 +140,25 @@ def a_run_that_is_stopped_goes_on(folder):
     with h5py.File(os.path.join(out, "run.h5"), "r") as f:
         assert int(f["privacy/ledger"][:]["steps"].sum()) == 40
     covey("verify", out)
+
+
+@test
+def the_number_of_rounds_is_kept(folder):
+    """What is averaged hangs on it: a fit does not go on with another."""
+    sites = sites_of(folder)
+    privacy = "noise_multiplier: 20, delta: 1.0e-5, clip: 2, sampling: 1"
+    path = job(folder, LOGISTIC, privacy, rounds=40)
+    out = os.path.join(folder, "RUN")
+    p = start(mpirun_args(4, "run", path, "--silo-dir", sites, "--out", out))
+    while not os.path.exists(os.path.join(out, "run.h5")):
+        time.sleep(0.01)
+    p.send_signal(signal.SIGUSR1)
+    p.communicate(timeout=60)
+    assert p.returncode == 75, p.returncode
+    other = job(folder, LOGISTIC, privacy, rounds=30, name="other.yaml")
+    q = mpirun(4, "run", other, "--silo-dir", sites, "--out", out, "--resume",
+               expect=2)
+    assert "40 rounds" in q.messages[0], q.messages
 
 
 @test

@@ -33,18 +33,45 @@ static cv_seckey *key_of(const char *secret)
 
 /* ---- model, job ------------------------------------------------------------------ */
 
+static const char PARAMS[] = "/model/params/";
+
+static int is_parameter(const item *it)
+{
+    return !it->is_group && strncmp(it->path, PARAMS, strlen(PARAMS)) == 0;
+}
+
+/* A fit's vector: its views as jobs/fit_model.c lays them out. */
+static void add_fit(document *d, cv_buf *v)
+{
+    static const char *const views[] = {
+        "scalars",    "coefficients", "standard_errors",
+        "covariance", "working",      "previous",
+        "step",       "centre",       "unit",
+        "dropped",    "norm",         "first_variance",
+        "newton",     "variances",    "loadings"};
+    for (size_t k = 0; k < sizeof views / sizeof *views; k++)
+        for (size_t i = 0; i < d->n; i++)
+            if (is_parameter(&d->item[i]) &&
+                strcmp(d->item[i].path + strlen(PARAMS), views[k]) == 0)
+                cv_buf_add(v, d->item[i].data, d->item[i].bytes);
+}
+
 void mend_model(document *d)
 {
-    static const char top[] = "/model/params/";
     cv_buf w = {0};
     uint8_t digest[32];
     char hex[65];
-    for (size_t i = 0; i < d->n; i++)
-        if (strncmp(d->item[i].path, top, strlen(top)) == 0 &&
-            !d->item[i].is_group)
-            cv_buf_add(&w, d->item[i].data, d->item[i].bytes);
-    cv_params_digest(digest, (const float *)(const void *)cv_buf_text(&w),
-                     w.len / sizeof(float));
+    add_fit(d, &w);
+    if (w.len) {
+        cv_params_digest_f64(digest, (const double *)(const void *)w.data,
+                             w.len / sizeof(double));
+    } else {
+        for (size_t i = 0; i < d->n; i++)
+            if (is_parameter(&d->item[i]))
+                cv_buf_add(&w, d->item[i].data, d->item[i].bytes);
+        cv_params_digest(digest, (const float *)(const void *)cv_buf_text(&w),
+                         w.len / sizeof(float));
+    }
     cv_hex(hex, digest, 32);
     set_attr(find(d, "/model"), "digest", hex);
     cv_buf_free(&w);
@@ -159,15 +186,15 @@ static void mend_newest(claims *c, cv_proof *p)
     const cv_saved_privacy *s = &c->privacy;
     const cv_strategy *st = cv_strategy_find(c->saved.job->training.strategy);
     const double real[3] = {s->multiplier, s->clip, s->sensitivity};
-    size_t n = cv_model_params(c->saved.model)->n;
+    size_t n = cv_saved_params(&c->saved)->n;
     float *x = CV_NEW(n, float);
     char path[80];
     cv_err err = {0};
     char *schema = cv_schema_to_text(c->saved.schema);
     cv_data_digest(p->data, schema);
     free(schema);
-    cv_params_root(p->model, c->saved.w, n);
-    for (int k = 0; k < st->n_server; k++) {
+    cv_saved_root(&c->saved, p->model);
+    for (int k = 0; st && k < st->n_server; k++) {
         snprintf(path, sizeof path, "/optimizer/%s", st->server_names[k]);
         must(cv_h5_get(c->saved.file, path, CV_H5_F32, x, n, &err), &err);
         cv_params_root(p->server[k], x, n);

@@ -164,6 +164,22 @@ static void test_loglik(void **state)
     }
 }
 
+/* Of a response that does not vary the deviance is 0 but for rounding, which may
+ * leave it below. */
+static void test_loglik_of_a_perfect_fit(void **state)
+{
+    (void)state;
+    static const char *const free_dispersion[] = {"gaussian", "gamma"};
+    static const double deviance[] = {0.0, -4.4e-16, -1e-300};
+    const double sums[CV_FAMILY_SUMS] = {-3.0};
+    for (size_t i = 0; i < COUNT(free_dispersion); i++)
+        for (size_t k = 0; k < COUNT(deviance); k++) {
+            cv_family f = named(free_dispersion[i], NULL);
+            double got = cv_family_loglik(&f, sums, deviance[k], 160.0, 160.0);
+            assert_true(got == INFINITY);
+        }
+}
+
 /* Rows of weight 0 add nothing, whatever is in them; no weights are ones. */
 static void test_weights(void **state)
 {
@@ -285,6 +301,10 @@ static void test_stirling(void **state)
             lgamma(z) - ((z - 0.5) * log(z) - z + 0.5 * log(2.0 * M_PI));
         assert_true(fabs(cv_stirling_error(z) - want) < 1e-13);
     }
+    assert_true(isnan(cv_stirling_error(-1e17)));
+    assert_true(isnan(cv_stirling_error(-0.5)));
+    assert_true(cv_stirling_error(0.0) == INFINITY);
+    assert_true(fabs(cv_stirling_error(1e300)) < 1e-300);
     /* Both ways of the deviance part, at their seam and at x = m. */
     for (double m = 1e-3; m < 1e12; m *= 7.0) {
         double x = m * 1.1 / 0.9, y = m * 0.9 / 1.1;
@@ -302,10 +322,15 @@ static void test_stirling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_links),
-        cmocka_unit_test(test_nan),      cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_loglik),   cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_faults),   cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_loglik),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_loglik_of_a_perfect_fit),
         cmocka_unit_test(test_stirling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
