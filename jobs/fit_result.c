@@ -52,7 +52,10 @@ static void say_model(result *r)
     const cv_job *job = r->job;
     int glm = r->m->kind == CV_FIT_GLM, cox = r->m->kind == CV_FIT_COX;
     text(r, "kind", job->model.kind);
-    text(r, "formula", r->m->formula->text);
+    /* As the job has it: with `.` for thousands of columns. What is too long for
+     * an attribute is in /job. */
+    if (r->job->model.formula && strlen(r->job->model.formula) <= 50000)
+        text(r, "formula", r->job->model.formula);
     if (glm) {
         text(r, "family", cv_family_name(&r->m->family));
         text(r, "link", cv_link_name(&r->m->family));

@@ -94,6 +94,15 @@ static void tell_solve_all(const cv_run *run, cv_dist_grid grid, double seconds,
            run->fed.n_leaders, bytes / 0x1p20, peak);
 }
 
+static void variances_of(const cv_spd *factor, size_t q, double *variance)
+{
+    double *inverse = CV_NEW(q * q, double);
+    cv_spd_inverse(factor, inverse);
+    for (size_t j = 0; j < q; j++)
+        variance[j] = inverse[j * q + j];
+    free(inverse);
+}
+
 /* Whole matrix: factor, and solve for the step. */
 int cv_fit_solve_whole(cv_run *run, const double *g, double *step,
                        double *variance, cv_spd **factor, cv_err *err)
@@ -120,11 +129,8 @@ int cv_fit_solve_whole(cv_run *run, const double *g, double *step,
         rc = note_dropped(run, dropped, err);
     if (!rc) {
         cv_spd_solve(*factor, g, step);
-        double *inverse = CV_NEW(q * q, double);
-        cv_spd_inverse(*factor, inverse);
-        for (size_t j = 0; j < q; j++)
-            variance[j] = inverse[j * q + j];
-        free(inverse);
+        if (cv_fit_is(run, "glm") || cv_fit_is(run, "cox"))
+            variances_of(*factor, q, variance);
     }
     free(a);
     free(dropped);

@@ -13,8 +13,8 @@
 /* The next step would change the deviance by less than its own rounding. */
 static const double NO_STEP = 1e-22;
 
-/* With tolerance 1e-10: a step of 1e-8 standard errors. */
-static const double STEP = 1e-6;
+/* With tolerance 1e-10: a step of 1e-9 standard errors. */
+static const double STEP = 1e-8;
 
 /* ridge |b|^2 on the data's scale, for the working coefficients. */
 void cv_fit_set_penalty(const cv_run *run)

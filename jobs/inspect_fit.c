@@ -111,7 +111,7 @@ void cv_inspect_fit_head(const cv_saved *s)
 {
     char rows[32], events[32];
     say_model(s);
-    head_line("formula", s->fit->formula->text);
+    head_line("formula", s->job->model.formula);
     if (scalar(s, CV_FIT_STAGE) > 0.0 && !s->job->privacy.enabled) {
         cv_format_count(rows, sizeof rows, (int64_t)scalar(s, CV_FIT_ROWS));
         cv_format_count(events, sizeof events,
