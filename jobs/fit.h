@@ -41,6 +41,13 @@ typedef struct {
 } cv_fit_rows;
 
 /** Numbers that silos add up, before the (q) of score and diagonal. */
+enum { /* round 1, first: in how many silos there is what; then (p) for columns,
+        * twice */
+       CV_P_ROWS, /* rows of weight > 0 */
+       CV_P_YES,  /* with an event, or a response that is not 0 */
+       CV_P_NO,   /* censored, or of binomial below 1 */
+       CV_P_FIXED
+};
 enum { /* round 1 */
        CV_M_ROWS,
        CV_M_POSITIVE, /* rows of weight > 0 */
@@ -99,9 +106,11 @@ double *cv_fit_scalars(const cv_run *run);
 /* ---- fit_local.c: local, collective on fed.silo where ranks share one ---- */
 
 /** Numbers of a round: how many. */
+size_t cv_fit_n_presence(const cv_run *run);
 size_t cv_fit_n_moments(const cv_run *run);
 size_t cv_fit_n_numbers(const cv_run *run, int with_info);
 /** This rank's silos' numbers, mine (n_hosted, n). */
+void cv_fit_presence(cv_run *run, double *mine);
 void cv_fit_moments(cv_run *run, double *mine);
 /** with_info 0: no information matrix (and no diagonal among the numbers). */
 void cv_fit_evaluate(cv_run *run, double *mine, int with_info);
@@ -136,6 +145,9 @@ int cv_round_fit_private_all(cv_run *run, cv_err *err);
 
 /* ---- fit_step.c: on leaders, from the sums; same bytes everywhere ---- */
 
+/** What only a few silos have is not summed: fit->numbers are those of presence.
+ *  Local, the same on all leaders. */
+int cv_fit_check_presence(const cv_run *run, cv_err *err);
 int cv_fit_take_moments(cv_run *run, cv_err *err);
 /** Penalty of each working coefficient, into fit->penalty. */
 void cv_fit_set_penalty(const cv_run *run);

@@ -43,7 +43,7 @@ static void join_parts(const cv_run *run, double *v, size_t n)
 
 size_t cv_fit_n_moments(const cv_run *run)
 {
-    return CV_M_FIXED + 4 * (size_t)run->fit->model->p;
+    return CV_M_FIXED + 2 * (size_t)run->fit->model->p;
 }
 
 static double weight_of(const cv_frame *f, int64_t i)
@@ -69,10 +69,6 @@ static void add_moments(const cv_frame *f, int64_t first, int64_t n, double *m)
     }
 }
 
-/* In how many silos a column says anything: has (p) 1 where this silo has rows in
- * which it is not zero, lacks (p) where it has rows in which a level's column is.
- * Where a silo's constant takes up what is the same in all its rows, both mean:
- * it varies. */
 static void add_outcomes(const cv_run *run, const cv_frame *f, double *m)
 {
     int binomial = run->fit->family.kind == CV_FAMILY_BINOMIAL;
@@ -81,12 +77,16 @@ static void add_outcomes(const cv_run *run, const cv_frame *f, double *m)
             continue;
         int yes = f->event ? f->event[i] : !f->y || f->y[i] != 0.0;
         int no = f->event ? !f->event[i] : !binomial || f->y[i] < 1.0;
-        m[CV_M_SILOS] = 1.0;
-        m[CV_M_SILOS_YES] = yes ? 1.0 : m[CV_M_SILOS_YES];
-        m[CV_M_SILOS_NO] = no ? 1.0 : m[CV_M_SILOS_NO];
+        m[CV_P_ROWS] = 1.0;
+        m[CV_P_YES] = yes ? 1.0 : m[CV_P_YES];
+        m[CV_P_NO] = no ? 1.0 : m[CV_P_NO];
     }
 }
 
+/* In how many silos a column says anything: has (p) 1 where this silo has rows in
+ * which it is not zero, lacks (p) where it has rows in which a level's column is.
+ * Where a silo's constant takes up what is the same in all its rows, both mean:
+ * it varies. */
 static void add_presence(const cv_run *run, const cv_frame *f, double *has,
                          double *lacks)
 {
@@ -115,6 +115,23 @@ static void add_presence(const cv_run *run, const cv_frame *f, double *has,
     free(zeros);
 }
 
+size_t cv_fit_n_presence(const cv_run *run)
+{
+    return CV_P_FIXED + 2 * (size_t)run->fit->model->p;
+}
+
+void cv_fit_presence(cv_run *run, double *mine)
+{
+    size_t k = cv_fit_n_presence(run);
+    memset(mine, 0, (size_t)run->fed.n_hosted * k * sizeof *mine);
+    for (int s = 0; s < run->fed.n_hosted && cv_fed_is_leader(&run->fed); s++) {
+        const cv_frame *f = run->fit->rows[s].frame;
+        double *m = mine + (size_t)s * k;
+        add_outcomes(run, f, m);
+        add_presence(run, f, m + CV_P_FIXED, m + CV_P_FIXED + f->p);
+    }
+}
+
 void cv_fit_moments(cv_run *run, double *mine)
 {
     size_t k = cv_fit_n_moments(run);
@@ -124,11 +141,6 @@ void cv_fit_moments(cv_run *run, double *mine)
         int64_t first, n = part_of(run, f->n, &first);
         add_moments(f, first, n, mine + (size_t)s * k);
         join_parts(run, mine + (size_t)s * k, k);
-        double *has = mine + (size_t)s * k + CV_M_FIXED + 2 * f->p;
-        if (cv_fed_is_leader(&run->fed)) {
-            add_presence(run, f, has, has + f->p);
-            add_outcomes(run, f, mine + (size_t)s * k);
-        }
     }
 }
 

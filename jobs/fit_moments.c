@@ -60,9 +60,9 @@ static int check_silos(const cv_run *run, const double *m, cv_err *err)
         int count;
         const char *what;
     } rules[] = {
-        {CV_M_SILOS, "rows for this fit"},
-        {CV_M_SILOS_YES, "rows with an event (or a response that is not 0)"},
-        {CV_M_SILOS_NO, "rows without an event"},
+        {CV_P_ROWS, "rows for this fit"},
+        {CV_P_YES, "rows with an event (or a response that is not 0)"},
+        {CV_P_NO, "rows without an event"},
     };
     int least = run->secure->collusion + 2;
     for (size_t i = 0; i < sizeof rules / sizeof *rules && run->secure->masks;
@@ -77,11 +77,11 @@ static int check_silos(const cv_run *run, const double *m, cv_err *err)
 }
 
 /* The same of single columns. */
-static int check_presence(const cv_run *run, const double *m, cv_err *err)
+static int check_columns(const cv_run *run, const double *m, cv_err *err)
 {
     const cv_frame_plan *plan = run->fit->model->plan;
     int least = run->secure->collusion + 2;
-    const double *has = m + CV_M_FIXED + 2 * plan->p, *lacks = has + plan->p;
+    const double *has = m + CV_P_FIXED, *lacks = has + plan->p;
     for (int j = 0; j < plan->p && run->secure->masks; j++) {
         int few = has[j] > 0.0 && has[j] < least;
         int few_others =
@@ -101,6 +101,13 @@ static int check_presence(const cv_run *run, const double *m, cv_err *err)
     return 0;
 }
 
+int cv_fit_check_presence(const cv_run *run, cv_err *err)
+{
+    const double *m = run->fit->numbers;
+    int rc = check_silos(run, m, err);
+    return rc ? rc : check_columns(run, m, err);
+}
+
 int cv_fit_take_moments(cv_run *run, cv_err *err)
 {
     double *s = cv_fit_scalars(run);
@@ -111,11 +118,6 @@ int cv_fit_take_moments(cv_run *run, cv_err *err)
     if (cv_fit_is(run, "cox") && !(m[CV_M_EVENTS] >= 1.0))
         return cv_err_set(err, CV_ERR_INPUT, NULL, 0,
                           "no row of any silo has an event");
-    int rc = check_silos(run, m, err);
-    if (!rc)
-        rc = check_presence(run, m, err);
-    if (rc)
-        return rc;
     s[CV_FIT_ROWS] = m[CV_M_ROWS];
     s[CV_FIT_POSITIVE_ROWS] = m[CV_M_POSITIVE];
     s[CV_FIT_WEIGHT_SUM] = m[CV_M_WEIGHT];

@@ -32,15 +32,34 @@ static int begin_all(cv_run *run, cv_attempt *at, cv_err *err)
     return rc ? rc : cv_attempt_spend_all(run, at, NULL, NULL, err);
 }
 
+/* Before anything else is summed: in how many silos there is anything to sum. */
+static int presence_all(cv_run *run, cv_attempt *at, cv_err *err)
+{
+    cv_fit *fit = run->fit;
+    size_t k = cv_fit_n_presence(run);
+    double *mine = CV_NEW((size_t)run->fed.n_hosted * k, double);
+    free(fit->numbers);
+    fit->numbers = CV_NEW(k, double);
+    cv_fit_presence(run, mine);
+    int rc = cv_fit_numbers_all(run, at, fit->numbers, mine, k, err);
+    free(mine);
+    if (!rc && cv_fed_is_leader(&run->fed))
+        rc = cv_fit_check_presence(run, err);
+    return cv_agree_all(run->fed.world, rc, err);
+}
+
 static int moments_all(cv_run *run, cv_attempt *at, cv_err *err)
 {
     cv_fit *fit = run->fit;
     size_t k = cv_fit_n_moments(run);
+    int rc = presence_all(run, at, err);
+    if (rc)
+        return rc;
     double *mine = CV_NEW((size_t)run->fed.n_hosted * k, double);
     free(fit->numbers);
     fit->numbers = CV_NEW(k, double);
     cv_fit_moments(run, mine);
-    int rc = cv_fit_numbers_all(run, at, fit->numbers, mine, k, err);
+    rc = cv_fit_numbers_all(run, at, fit->numbers, mine, k, err);
     free(mine);
     if (!rc && cv_fed_is_leader(&run->fed))
         rc = cv_fit_take_moments(run, err);

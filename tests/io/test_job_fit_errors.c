@@ -133,6 +133,9 @@ static const struct {
      NULL, 6,
      "data.features: `.` in model.formula stands for the columns that are "
      "listed here, and none of them explains anything"},
+    {"features: [{name: t}, {name: w}]",
+     "kind: glm, weights: w, formula: 'y ~ . + offset(t)'", NULL, NULL, 6,
+     "none of them explains anything"},
     {"missing: mean", GLM, NULL, NULL, 6,
      "data.missing: expected drop or fail, for a fit takes whole rows and "
      "fills no gaps; found mean"},
