@@ -138,9 +138,7 @@ LIFTED = "disclosure: {min_rows: 1, min_cell: 1, rows_per_parameter: 0}\n"
 def job(path, names, model, masked=False, data="lung", features=None,
         disclosure=LIFTED, missing="drop", rounds=25, tolerance="1.0e-16",
         rest=""):
-    """A job file of a fit; features None: the categories of `data`.  tolerance:
-    links that are not canonical converge linearly, so the default ends about
-    1e-6 from where R's coefficients come to rest."""
+    """A job file of a fit; features None: the categories of `data`."""
     if features is None:
         features = ", ".join(
             "{name: %s, type: category, levels: [%s]}" %
