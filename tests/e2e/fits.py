@@ -136,7 +136,7 @@ LIFTED = "disclosure: {min_rows: 1, min_cell: 1, rows_per_parameter: 0}\n"
 
 
 def job(path, names, model, masked=False, data="lung", features=None,
-        disclosure=LIFTED, missing="drop", rounds=25, tolerance="1.0e-16",
+        disclosure=LIFTED, missing="drop", rounds=25, tolerance="1.0e-10",
         rest=""):
     """A job file of a fit; features None: the categories of `data`."""
     if features is None:
