@@ -93,26 +93,24 @@ static void add_presence(const cv_run *run, const cv_frame *f, double *has,
     const cv_frame_plan *plan = run->fit->model->plan;
     int own = run->job->model.strata == CV_STRATA_SILO;
     size_t p = (size_t)f->p;
-    int64_t *zeros = CV_NEW(3 * p, int64_t), *others = zeros + p,
-            *changes = others + p;
-    for (int64_t i = 0; i < f->n; i++) { /* by rows, as they lie in memory */
-        const double *x = f->x + (size_t)i * p;
-        if (!(weight_of(f, i) > 0.0))
-            continue;
-        for (size_t j = 0; j < p; j++) {
-            zeros[j] += x[j] == 0.0;
-            others[j] += x[j] != 0.0;
-            changes[j] += x[j] != f->x[j];
-        }
-    }
     for (size_t j = 0; j < p; j++) {
-        int is_level = 1;
+        int is_level = plan->n_factor[j] > 0, zero = 0, other = 0, change = 0;
         for (int k = 0; k < plan->n_factor[j]; k++)
             is_level &= plan->factor[j][k].level >= 0;
-        has[j] = own ? changes[j] > 0 : others[j] > 0;
-        lacks[j] = own ? changes[j] > 0 : !is_level || zeros[j] > 0;
+        /* Most columns are known after a row or two. */
+        for (int64_t i = 0; i < f->n; i++) {
+            double v = f->x[(size_t)i * p + j];
+            if (!(weight_of(f, i) > 0.0))
+                continue;
+            zero |= v == 0.0;
+            other |= v != 0.0;
+            change |= v != f->x[j];
+            if (own ? change : other && (zero || !is_level))
+                break;
+        }
+        has[j] = own ? change : other;
+        lacks[j] = own ? change : !is_level || zero;
     }
-    free(zeros);
 }
 
 size_t cv_fit_n_presence(const cv_run *run)
@@ -175,13 +173,16 @@ void cv_fit_to_working(cv_run *run)
     if (fit->is_working)
         return;
     fit->is_working = 1;
+    double *scale = CV_NEW(fit->model->p, double);
+    for (int j = 0; j < fit->model->p; j++)
+        scale[j] = 1.0 / unit[j];
     for (int s = 0; s < run->fed.n_hosted; s++) {
         cv_fit_rows *r = &fit->rows[s];
         cv_frame *f = r->frame;
         for (int64_t i = 0; i < f->n; i++) {
             double *x = f->x + (size_t)i * (size_t)f->p;
             for (int j = 0; j < f->p; j++)
-                x[j] = (x[j] - centre[j]) / unit[j];
+                x[j] = (x[j] - centre[j]) * scale[j];
         }
         if (cv_fit_is(run, "kernel_ridge"))
             map_features(run, r);
@@ -191,6 +192,7 @@ void cv_fit_to_working(cv_run *run)
                 strcmp(run->job->model.ties, "breslow") == 0 ? CV_TIES_BRESLOW
                                                              : CV_TIES_EFRON);
     }
+    free(scale);
 }
 
 /* ---- later rounds ----------------------------------------------------------
@@ -227,12 +229,18 @@ static double null_deviance(const cv_run *run, const cv_glm_rows *g)
 {
     double mean = cv_fit_scalars(run)[CV_FIT_RESPONSE_MEAN], d = 0.0;
     int intercept = run->fit->model->formula->intercept;
-    for (int64_t i = 0; i < g->n; i++) {
-        double mu = mean, slope, eta = g->offset ? g->offset[i] : 0.0;
-        double v = g->weights ? g->weights[i] : 1.0;
+    enum { BLOCK = 512 };
+    double mu[BLOCK], eta[BLOCK], slope[BLOCK];
+    for (int64_t at = 0; at < g->n; at += BLOCK) {
+        size_t n = (size_t)(g->n - at < BLOCK ? g->n - at : BLOCK);
+        for (size_t i = 0; i < n; i++) {
+            mu[i] = mean;
+            eta[i] = g->offset ? g->offset[at + (int64_t)i] : 0.0;
+        }
         if (!intercept)
-            cv_link_inverse(&g->family, &eta, &mu, &slope, 1);
-        d += cv_family_deviance(&g->family, &g->y[i], &mu, &v, 1);
+            cv_link_inverse(&g->family, eta, mu, slope, n);
+        d += cv_family_deviance(&g->family, g->y + at, mu,
+                                g->weights ? g->weights + at : NULL, n);
     }
     return d;
 }

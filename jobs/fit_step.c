@@ -13,8 +13,8 @@
 /* The next step would change the deviance by less than its own rounding. */
 static const double NO_STEP = 1e-22;
 
-/* With tolerance 1e-10: a step of 1e-9 standard errors. */
-static const double STEP = 1e-8;
+/* With tolerance 1e-10: a step of 1e-8 standard errors. */
+static const double STEP = 1e-6;
 
 /* ridge |b|^2 on the data's scale, for the working coefficients. */
 void cv_fit_set_penalty(const cv_run *run)
@@ -166,6 +166,9 @@ static int step_known_all(cv_run *run, const double *m, const double *g,
         goto out;
     if (began && (converged || last)) {
         s[CV_FIT_ITERATIONS] += 1.0;
+        double *b = cv_fit_of(run, "working");
+        for (int j = 0; j < fit->q && converged; j++)
+            b[j] += step[j]; /* known already, and nearer still */
         rc = cv_fit_finish_all(run, m, factor, diag, converged, err);
         s[CV_FIT_PREVIOUS] = converged ? now : INFINITY;
         goto out;
