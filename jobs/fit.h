@@ -9,12 +9,15 @@
  *  fit_prepare.c  from tables to the silos' rows
  *  fit_local.c    what one silo adds
  *  fit_sums.c     masked sums of it: numbers, and triangles
- *  fit_step.c     from sums to the next coefficients, and to the result
+ *  fit_moments.c  from the first round's sums to centres and units
+ *  fit_step.c     from sums to the next coefficients
+ *  fit_solve.c    the step: of the whole matrix, or of its parts
+ *  fit_finish.c   to the result: covariance, dispersion, tests
  *  round_fit.c    the round
  *  fit_agree.c    the root's numbers held against each leader's
  *  fit_private.c  the same with noise: sums that are private for every record
  *
- *  PROTOCOL, "What else leaves a silo" (statistics without privacy): the roster
+ *  PROTOCOL, "Statistics", without privacy: the roster
  *  is all silos of the job for the whole fit, the start is fixed by the family
  *  (nobody chooses where sums are taken), and 25 rounds are the most.
  */
@@ -36,8 +39,8 @@ typedef struct {
     cv_cox *cox;    /* cox alone */
     double *mean;   /* (q) weighted means of the evaluation, of silos with an
                       * intercept of their own, where panels are built */
-    double *work, *resid; /* (n) of the evaluation, where panels are built */
-    double *info;         /* (q, q) of the evaluation; NULL where panels are */
+    double *work;   /* (n) of the evaluation, where panels are built */
+    double *info;   /* (q, q) of the evaluation; NULL where panels are */
 } cv_fit_rows;
 
 /** Numbers that silos add up, before the (q) of score and diagonal. */
@@ -54,9 +57,6 @@ enum { /* round 1 */
        CV_M_WEIGHT,
        CV_M_WEIGHTED_Y,
        CV_M_EVENTS,
-       CV_M_SILOS,     /* silos that have a row of weight > 0, */
-       CV_M_SILOS_YES, /* one with an event, or a response that is not 0, */
-       CV_M_SILOS_NO,  /* and one that is censored, or of binomial below 1 */
        CV_M_FIXED
 };
 enum { /* later */
@@ -65,7 +65,6 @@ enum { /* later */
        CV_E_PEARSON,
        CV_E_EXTREME,
        CV_E_NULL, /* deviance of the null model; TSS */
-       CV_E_EVENTS,
        CV_E_FAMILY,
        CV_E_FIXED = CV_E_FAMILY + CV_FAMILY_SUMS
 };

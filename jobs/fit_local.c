@@ -280,15 +280,13 @@ static void evaluate_glm(cv_run *run, int s, double *m, int with_info)
     cv_glm_rows g = glm_rows(run, s, first, n);
     cv_glm_sums sums = {0};
     double *score = m + CV_E_FIXED, *diag = score + q;
-    if (panels && !r->work) {
+    if (panels && !r->work)
         r->work = CV_NEW(r->frame->n, double);
-        r->resid = CV_NEW(r->frame->n, double);
-    } else if (!panels && with_info && !r->info) {
+    else if (!panels && with_info && !r->info)
         r->info = CV_NEW(q * q, double);
-    }
     cv_glm_pass(&g, first_time ? NULL : cv_fit_of(run, "working"), &sums, score,
                 panels || !with_info ? NULL : r->info, panels ? r->work : NULL,
-                panels ? r->resid : NULL);
+                NULL);
     take_family(m, &sums);
     if (first_time)
         m[CV_E_NULL] = null_deviance(run, &g);
@@ -323,7 +321,6 @@ static void evaluate_cox(cv_run *run, int s, double *m)
         r->info = CV_NEW(q * q, double);
     cv_cox_pass(r->cox, b, &sums, m + CV_E_FIXED, r->info);
     m[CV_E_DEVIANCE] = -2.0 * sums.loglik;
-    m[CV_E_EVENTS] = sums.events;
     m[CV_E_BAD] = sums.bad;
     for (size_t j = 0; j < q; j++)
         m[CV_E_FIXED + q + j] = r->info[j * q + j];

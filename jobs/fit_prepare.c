@@ -298,7 +298,6 @@ void cv_fit_close_all(cv_run *run)
         free(r->mapped);
         free(r->mean);
         free(r->work);
-        free(r->resid);
         free(r->info);
     }
     free(fit->rows);

@@ -1,7 +1,7 @@
 /* From the sums of a round to the next coefficients, and at the end to the result.
  *
- * Every leader holds the same sums, and takes the step itself; round_fit.c holds
- * what they come to against one another. */
+ * Every leader holds the same sums, and takes the step itself; fit_agree.c
+ * holds what they come to against the root's. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +83,7 @@ static void set_safe_start(cv_run *run)
             cv_link_apply(&run->fit->family, &mean, &previous[j], 1);
 }
 
-static int take_next(cv_run *run, const double *step, double decrement)
+static void take_next(cv_run *run, const double *step, double decrement)
 {
     double *s = cv_fit_scalars(run);
     double *b = cv_fit_of(run, "working");
@@ -97,7 +97,6 @@ static int take_next(cv_run *run, const double *step, double decrement)
     if (first)
         set_safe_start(run);
     s[CV_FIT_DECREMENT] = decrement;
-    return 0;
 }
 
 static double dot(const double *a, const double *b, int n)
@@ -196,7 +195,7 @@ static int is_worse(const cv_run *run, const double *m)
     return rise / (fabs(now) + 0.1) >= fmax(run->job->training.tolerance, 1e-9);
 }
 
-static int make_bins_info(cv_run *run, double *m, double **score)
+static void make_bins_info(cv_run *run, double *m, double **score)
 {
     cv_fit *fit = run->fit;
     size_t q = (size_t)fit->q;
@@ -210,9 +209,7 @@ static int make_bins_info(cv_run *run, double *m, double **score)
                         : CV_TIES_EFRON,
                     &sums, *score, fit->info);
     m[CV_E_DEVIANCE] = -2.0 * sums.loglik;
-    m[CV_E_EVENTS] = sums.events;
     m[CV_E_BAD] += sums.bad;
-    return 0;
 }
 
 /* Ridge: one step is the solution, and the score there, which all silos have
