@@ -28,9 +28,8 @@ static int refuse(const cv_disclosure_view *v, const char *what, cv_err *err)
     return cv_err_set(
         err, CV_ERR_PRIVACY, NULL, 0,
         "silo %s: %s; nothing was sent. Leave the silo out of the job, make "
-        "the "
-        "model coarser, or have the site lower its limit (`disclosure` in its "
-        "silo.yaml)",
+        "the model coarser, or have the site lower its limit (`disclosure` in "
+        "its silo.yaml)",
         v->silo, what);
 }
 
